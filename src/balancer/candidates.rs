@@ -1,0 +1,182 @@
+//! What a choice is made among: the hosts of one service as one reactor sees them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::model::counters::{HostCounters, Rotation};
+use crate::model::id::HostId;
+use crate::model::limits::{SLOW_CONNECT_FACTOR, SLOW_CONNECT_MIN};
+use crate::model::service::HostSpec;
+use crate::model::socket_options::Outbound;
+use crate::model::status::HostStatus;
+use crate::model::time::Moment;
+
+/// A host.
+#[derive(Debug)]
+pub struct Host {
+    /// The host.
+    pub id: HostId,
+    /// Where to connect to.
+    pub addr: SocketAddr,
+    /// Its share.
+    pub weight: u32,
+    pub(super) max: Option<u32>,
+    pub(super) status: HostStatus,
+    pub(super) may_meet_itself: bool,
+    pub(super) outbound: Option<Arc<Outbound>>,
+    pub(super) counters: Arc<HostCounters>,
+    pub(super) open_here: u32,
+    /// Its place in the list.
+    pub(super) position: u32,
+    pub(super) listed: bool,
+}
+
+impl Host {
+    pub(super) fn new(spec: &HostSpec, position: u32) -> Self {
+        Self {
+            id: spec.id,
+            addr: spec.addr,
+            weight: spec.weight,
+            max: spec.max,
+            status: spec.status,
+            may_meet_itself: spec.may_meet_itself,
+            outbound: spec.outbound.clone(),
+            counters: Arc::clone(&spec.counters),
+            open_here: 0,
+            position,
+            listed: true,
+        }
+    }
+
+    /// Takes over what a publication says of this host. Returns what differs.
+    pub(super) fn take_over(&mut self, spec: &HostSpec) -> Difference {
+        let difference = Difference {
+            any: self.status != spec.status || self.max != spec.max || self.weight != spec.weight,
+            max: self.max != spec.max,
+            weight: self.weight != spec.weight,
+        };
+        (self.addr, self.weight, self.max) = (spec.addr, spec.weight, spec.max);
+        (self.status, self.may_meet_itself) = (spec.status, spec.may_meet_itself);
+        // Counting references to each of many hosts anew would cost more than all the rest.
+        if !Arc::ptr_eq(&self.counters, &spec.counters) {
+            self.counters = Arc::clone(&spec.counters);
+        }
+        if self.outbound.as_ref().map(Arc::as_ptr) != spec.outbound.as_ref().map(Arc::as_ptr) {
+            self.outbound.clone_from(&spec.outbound);
+        }
+        difference
+    }
+
+    /// Open connections over all reactors, connects in flight included.
+    #[must_use]
+    pub fn open(&self) -> u32 {
+        self.counters.open()
+    }
+
+    /// When a connection to it last closed, as a number that grows.
+    #[must_use]
+    pub fn closed_ticket(&self) -> u64 {
+        self.counters.closed_ticket.load(Relaxed)
+    }
+
+    /// How long a connect may take before it is called slow.
+    pub(super) fn slow_after(&self) -> Duration {
+        (self.counters.connect_time() * SLOW_CONNECT_FACTOR).max(SLOW_CONNECT_MIN)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.max.is_some_and(|max| self.open() >= max)
+    }
+
+    /// Takes a place at it unless it is full.
+    pub(super) fn try_open(&self) -> bool {
+        self.counters.try_open(self.max)
+    }
+}
+
+/// What a publication changed of a host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Difference {
+    pub(super) any: bool,
+    pub(super) max: bool,
+    pub(super) weight: bool,
+}
+
+/// Which hosts a choice is made among.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Up, and nothing is known against them.
+    Sound,
+    /// Up, but a reactor saw a failure that the manager has not judged yet.
+    Suspected,
+    /// Down.
+    Down,
+}
+
+impl Class {
+    /// In the order in which they are tried.
+    pub(super) const ALL: [Self; 3] = [Self::Sound, Self::Suspected, Self::Down];
+}
+
+/// The hosts that a scheduler may choose among.
+#[derive(Clone, Copy)]
+pub struct Candidates<'a> {
+    pub(super) hosts: &'a Slab<Host>,
+    pub(super) order: &'a [u32],
+    pub(super) rotation: &'a Rotation,
+    pub(super) tried: &'a [HostId],
+    pub(super) now: Moment,
+    pub(super) class: Class,
+}
+
+impl Candidates<'_> {
+    /// Hosts in the list, usable or not.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a scheduler loops over positions; an empty list needs no case")]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The host at this position, which must be below [`Self::len`].
+    #[must_use]
+    pub fn host(&self, position: usize) -> &Host {
+        &self.hosts[self.order[position] as usize]
+    }
+
+    /// Whether the host at this position may be chosen.
+    #[must_use]
+    pub fn is_usable(&self, position: usize) -> bool {
+        let host = self.host(position);
+        if host.weight == 0 || host.is_full() || self.was_tried(position) {
+            return false;
+        }
+        match (self.class, host.status) {
+            (Class::Sound, HostStatus::Up) => !host.counters.is_suspected(self.now),
+            (Class::Suspected, HostStatus::Up) => host.counters.is_suspected(self.now),
+            (Class::Down, HostStatus::Down) => true,
+            (Class::Sound | Class::Suspected, HostStatus::Down) | (Class::Down, HostStatus::Up) => false,
+        }
+    }
+
+    /// Whether the client was at the host at this position already.
+    #[must_use]
+    pub fn was_tried(&self, position: usize) -> bool {
+        !self.tried.is_empty() && self.tried.contains(&self.host(position).id)
+    }
+
+    /// Now.
+    #[must_use]
+    pub const fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// What all reactors share.
+    #[must_use]
+    pub fn rotation(&self) -> &Rotation {
+        self.rotation
+    }
+}

@@ -1,0 +1,168 @@
+//! Deadlines. Every session has exactly one timer, and one place derives it from the session's state.
+
+use std::time::Duration;
+
+use super::candidates::Host;
+use super::session::{Key, NO_HOST, State};
+use super::{Balancer, Next, Target};
+use crate::model::limits::{LOCAL_RETRY, SUSPICION};
+use crate::model::outcome::{CloseReason, Fault};
+use crate::model::report::Report;
+use crate::model::time::Moment;
+
+/// What the shell is to do because time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Give up the connect in flight, if there is one, and connect there.
+    Connect(Target),
+    /// Give up the connect in flight; the session waits.
+    Abandon,
+    /// Close the session with this reason.
+    Close(CloseReason),
+    /// The wake-up that the shell asked for.
+    Wake,
+}
+
+impl From<Next> for Due {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Connect(target) => Self::Connect(target),
+            Next::Wait => Self::Abandon,
+            Next::Close(reason) => Self::Close(reason),
+        }
+    }
+}
+
+impl<T> Balancer<T> {
+    /// When to call [`Self::next_due`] at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        if self.stranded.is_empty() { self.timers.next().map(Moment::from_millis) } else { Some(Moment::START) }
+    }
+
+    /// The next session whose time has come, `None` when all have been said.
+    pub fn next_due(&mut self, now: Moment) -> Option<(Key, Due)> {
+        while let Some(key) = self.stranded.pop() {
+            if self.session(key).is_some() {
+                return Some((key, Due::Close(CloseReason::NoHost)));
+            }
+        }
+        while let Some(slot) = self.timers.pop(now.as_millis()) {
+            let Some(key) = self.key_at(slot as usize) else { continue };
+            if let Some(due) = self.due(now, key) {
+                return Some((key, due));
+            }
+        }
+        None
+    }
+
+    fn due(&mut self, now: Moment, key: Key) -> Option<Due> {
+        let session = self.sessions.get_mut(key.slot as usize)?;
+        let spec = &self.services[session.service as usize].spec;
+        let last_chance = session.opened.after(spec.connect_timeout);
+        if session.wake.is_some_and(|wake| wake <= now) {
+            session.wake = None;
+            self.arm(key);
+            return Some(Due::Wake);
+        }
+        match session.state {
+            State::Waiting if now >= last_chance => Some(Due::Close(CloseReason::ConnectTimeout)),
+            State::Connecting { .. } if now >= last_chance => {
+                self.accuse_if_slow(now, key);
+                Some(Due::Close(CloseReason::ConnectTimeout))
+            }
+            State::Connecting { round } => self.slow(now, key, round),
+            State::Retrying => Some(self.retry(now, key).into()),
+            State::Open if now >= session.since.after(spec.idle_timeout) => Some(Due::Close(CloseReason::Idle)),
+            State::HalfClosed if now >= session.since.after(spec.fin_timeout) => {
+                Some(Due::Close(CloseReason::HalfClosedIdle))
+            }
+            State::Waiting | State::Open | State::HalfClosed => {
+                self.arm(key);
+                None
+            }
+        }
+    }
+
+    /// A connect takes far longer than its host usually needs. If there is anybody else to try, the client moves on;
+    /// the host is suspected, and the manager's probe will tell. From the second round on those that failed before are
+    /// tried again too, because one may have come back.
+    fn slow(&mut self, now: Moment, key: Key, round: u8) -> Option<Due> {
+        let session = &self.sessions[key.slot as usize];
+        let service = &self.services[session.service as usize];
+        let host = service.pool.host(session.host);
+        let id = host.id;
+        if now < session.since.after(slow_after(host, round)) {
+            self.arm(key);
+            return None;
+        }
+        if host.counters.suspect(now, now.after(SUSPICION)) {
+            self.reports.push(Report::HostSlow { service: service.spec.id, host: id });
+        }
+        let session = &mut self.sessions[key.slot as usize];
+        let tried = session.tried_mut();
+        if round > 0 {
+            tried.hosts.clear();
+            tried.local.clear();
+            tried.hosts.extend(tried.slow.iter().map(|(id, _)| *id));
+        }
+        tried.hosts.push(id);
+        let alone = tried.slow.is_empty();
+        if alone && !self.services[session.service as usize].pool.has_choice(now, session.tried()) {
+            session.state = State::Connecting { round: round.saturating_add(1) };
+            self.arm(key);
+            return None;
+        }
+        session.tried_mut().slow.push_back((id, round));
+        self.release_host(key);
+        Some(self.place(now, key).into())
+    }
+
+    /// What a session does now that waits for a local failure to pass; `None` for others.
+    pub fn try_again(&mut self, now: Moment, key: Key) -> Option<Next> {
+        (self.state(key)? == State::Retrying).then(|| self.retry(now, key))
+    }
+
+    fn retry(&mut self, now: Moment, key: Key) -> Next {
+        if let Some(tried) = &mut self.sessions[key.slot as usize].tried {
+            // What failed on this machine may succeed now; what failed at a host stays tried.
+            let local = std::mem::take(&mut tried.local);
+            tried.hosts.retain(|host| !local.contains(host));
+        }
+        self.place(now, key)
+    }
+
+    fn accuse_if_slow(&mut self, now: Moment, key: Key) {
+        let session = &self.sessions[key.slot as usize];
+        if session.host == NO_HOST {
+            return;
+        }
+        let host = self.services[session.service as usize].pool.host(session.host);
+        if now >= session.since.after(host.slow_after()) {
+            self.accuse(now, key, Fault::TimedOut);
+        }
+    }
+
+    /// Derives the session's timer from its state. Called after every change of it.
+    pub(super) fn arm(&mut self, key: Key) {
+        let session = &self.sessions[key.slot as usize];
+        let service = &self.services[session.service as usize];
+        let last_chance = session.opened.after(service.spec.connect_timeout);
+        let own = match session.state {
+            State::Waiting => last_chance,
+            State::Connecting { round } => {
+                last_chance.min(session.since.after(slow_after(service.pool.host(session.host), round)))
+            }
+            State::Retrying => last_chance.min(session.since.after(LOCAL_RETRY)),
+            State::Open => session.since.after(service.spec.idle_timeout),
+            State::HalfClosed => session.since.after(service.spec.fin_timeout),
+        };
+        let deadline = session.wake.map_or(own, |wake| wake.min(own));
+        self.timers.set(key.slot, deadline.as_micros().div_ceil(1000));
+    }
+}
+
+/// How long a connect may take in this round before the client moves on.
+fn slow_after(host: &Host, round: u8) -> Duration {
+    host.slow_after().saturating_mul(4_u32.saturating_pow(round.into()))
+}

@@ -1,0 +1,95 @@
+//! Options of sockets as the configuration and the command line name and write them.
+//!
+//! Both read through [`Texts`], so that `keepalive="60s,10s,3"` and `--keepalive 60s,10s,3` are one thing.
+
+use crate::model::socket_options::{ConnectOptions, ListenOptions, StreamOptions};
+
+use super::value::{self, show_bytes, show_keepalive, show_sources, show_time};
+
+/// Where options are read from: the attributes of an element, or the flags of a command line.
+pub(crate) trait Texts {
+    /// A text that was refused, or the note that it was.
+    type Error;
+
+    /// What `parse` makes of the text of that name; none: it is not there.
+    fn read<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Self::Error>;
+}
+
+/// Reads the options of a listener. All texts are looked at, whatever is wrong with the first.
+pub(crate) fn listen_options<S: Texts>(texts: &mut S) -> Result<ListenOptions, S::Error> {
+    let backlog = texts.read("backlog", value::backlog);
+    let defer_accept = texts.read("defer-accept", value::defer_accept);
+    let fastopen = texts.read("fastopen", value::fastopen_queue);
+    let stream = stream_options(texts);
+    Ok(ListenOptions { backlog: backlog?, defer_accept: defer_accept?, fastopen: fastopen?, stream: stream? })
+}
+
+/// Reads the options of connections to hosts; the command line has another name for `fastopen`.
+pub(crate) fn connect_options<S: Texts>(fastopen: &'static str, texts: &mut S) -> Result<ConnectOptions, S::Error> {
+    let source = texts.read("source", value::sources);
+    let fastopen = texts.read(fastopen, value::boolean);
+    let stream = stream_options(texts);
+    Ok(ConnectOptions { fastopen: fastopen?, source: source?, stream: stream? })
+}
+
+fn stream_options<S: Texts>(texts: &mut S) -> Result<StreamOptions, S::Error> {
+    let user_timeout = texts.read("user-timeout", value::user_timeout);
+    let keepalive = texts.read("keepalive", value::keepalive);
+    let congestion = texts.read("congestion", value::congestion);
+    let notsent_lowat = texts.read("notsent-lowat", value::notsent_lowat);
+    let busy_poll = texts.read("busy-poll", value::busy_poll);
+    let receive_buffer = texts.read("receive-buffer", value::socket_buffer);
+    let send_buffer = texts.read("send-buffer", value::socket_buffer);
+    let quick_ack = texts.read("quick-ack", value::boolean);
+    Ok(StreamOptions {
+        user_timeout: user_timeout?,
+        keepalive: keepalive?,
+        congestion: congestion?,
+        notsent_lowat: notsent_lowat?,
+        busy_poll: busy_poll?,
+        receive_buffer: receive_buffer?,
+        send_buffer: send_buffer?,
+        quick_ack: quick_ack?,
+    })
+}
+
+/// The options that a listener has, each with its name, as they are read.
+pub(super) fn shown_listen(options: &ListenOptions) -> Vec<(&'static str, String)> {
+    let own = [
+        ("backlog", options.backlog.map(|backlog| backlog.to_string())),
+        ("defer-accept", options.defer_accept.map(show_time)),
+        ("fastopen", options.fastopen.map(|queue| queue.to_string())),
+    ];
+    own.into_iter().chain(shown_stream(&options.stream)).filter_map(given).collect()
+}
+
+/// The options that a host or group has, each with its name, as they are read.
+pub(super) fn shown_connect(options: &ConnectOptions) -> Vec<(&'static str, String)> {
+    let own = [
+        ("source", options.source.as_ref().map(show_sources)),
+        ("fastopen", options.fastopen.map(|on| on.to_string())),
+    ];
+    own.into_iter().chain(shown_stream(&options.stream)).filter_map(given).collect()
+}
+
+fn shown_stream(options: &StreamOptions) -> [(&'static str, Option<String>); 8] {
+    let size = |bytes: u32| show_bytes(bytes.into());
+    [
+        ("user-timeout", options.user_timeout.map(show_time)),
+        ("keepalive", options.keepalive.map(show_keepalive)),
+        ("congestion", options.congestion.map(|name| name.as_str().to_owned())),
+        ("notsent-lowat", options.notsent_lowat.map(size)),
+        ("busy-poll", options.busy_poll.map(|micros| micros.to_string())),
+        ("receive-buffer", options.receive_buffer.map(size)),
+        ("send-buffer", options.send_buffer.map(size)),
+        ("quick-ack", options.quick_ack.map(|on| on.to_string())),
+    ]
+}
+
+fn given((name, value): (&'static str, Option<String>)) -> Option<(&'static str, String)> {
+    value.map(|value| (name, value))
+}

@@ -1,0 +1,207 @@
+//! Strategies for valid configurations.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::config::{Access, Address, Admin, Config, Group, Host, Listen, Manager, Service, User, Web};
+use crate::model::limits::{
+    BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
+    SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
+};
+use crate::model::scheduler::SchedulerKind;
+use crate::model::socket_options::{
+    Congestion, ConnectOptions, Keepalive, ListenOptions, SourceRange, Sources, StreamOptions,
+};
+
+/// Any valid configuration. Listeners are on ports below 20000, each on its own or on 0, hosts above: none meet.
+pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
+    let parts = (vec(service(), 1..4), manager(), of(path()), of(admin()), of(path()));
+    parts.prop_map(|(services, manager, log_file, admin, control)| {
+        let mut config = Config { services, manager, log_file, admin, control };
+        separate(&mut config);
+        config
+    })
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    let times = (of(positive_time()), of(positive_time()), of(positive_time()));
+    let listen = (address(), listen_options()).prop_map(|(address, options)| Listen { address, options });
+    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, of(1..=u32::MAX));
+    parts.prop_map(|(name, listens, groups, enabled, times, max_connections)| {
+        let enabled = enabled.index(groups.len());
+        let (connect_timeout, idle_timeout, fin_timeout) = times;
+        Service { name, listens, groups, enabled, connect_timeout, idle_timeout, fin_timeout, max_connections }
+    })
+}
+
+fn group() -> impl Strategy<Value = Group> {
+    let parts = (name(), select(&SchedulerKind::ALL[..]), connect_options(), vec(host(), 1..5));
+    parts.prop_map(|(name, scheduler, connect, hosts)| Group { name, scheduler, connect, hosts })
+}
+
+fn host() -> impl Strategy<Value = Host> {
+    let weight = prop_oneof![Just(1), 0..=WEIGHT_MAX];
+    let parts = (name(), address(), 20_000..=u16::MAX, weight, of(1..=u32::MAX), connect_options());
+    parts.prop_map(|(name, mut address, port, weight, max, mut connect)| {
+        set_port(&mut address, port);
+        if let Address::Socket(socket) = &mut address
+            && socket.ip().is_unspecified()
+        {
+            socket.set_ip(Ipv4Addr::new(10, 0, 0, 1).into());
+        }
+        if let Address::Socket(socket) = &address
+            && connect.source.as_ref().is_some_and(|source| !source.have_family_of(*socket))
+        {
+            connect.source = None;
+        }
+        Host { name, address, weight, max, connect }
+    })
+}
+
+fn listen_options() -> impl Strategy<Value = ListenOptions> {
+    let defer_accept = (0..=DEFER_ACCEPT_MAX.as_secs()).prop_map(Duration::from_secs);
+    let parts = (of(1..=BACKLOG_MAX), of(defer_accept), of(0..=FASTOPEN_QUEUE_MAX), stream_options());
+    parts.prop_map(|(backlog, defer_accept, fastopen, stream)| ListenOptions {
+        backlog,
+        defer_accept,
+        fastopen,
+        stream,
+    })
+}
+
+fn connect_options() -> impl Strategy<Value = ConnectOptions> {
+    let v4 = (any::<u8>(), 0..9_u8).prop_map(|(at, more)| {
+        let last = at.saturating_add(more);
+        SourceRange::new(Ipv4Addr::new(10, 0, 0, at).into(), Ipv4Addr::new(10, 0, 0, last).into()).unwrap()
+    });
+    let v6 = (any::<u16>(), 0..9_u16).prop_map(|(at, more)| {
+        let ip = |last| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, last).into();
+        SourceRange::new(ip(at), ip(at.saturating_add(more))).unwrap()
+    });
+    let source = vec(prop_oneof![v4, v6], 1..3).prop_map(|ranges| Sources::new(&ranges).unwrap());
+    let parts = (of(any::<bool>()), of(source), stream_options());
+    parts.prop_map(|(fastopen, source, stream)| ConnectOptions { fastopen, source, stream })
+}
+
+fn stream_options() -> impl Strategy<Value = StreamOptions> {
+    let max = u64::try_from(USER_TIMEOUT_MAX.as_millis()).unwrap();
+    let user_timeout = (0..=max).prop_map(Duration::from_millis);
+    let times = (1..=KEEPALIVE_S_MAX, of((1..=KEEPALIVE_S_MAX, of(1..=KEEPALIVE_COUNT_MAX))));
+    let on = times.prop_map(|(idle_s, more)| {
+        let (interval_s, count) = more.map_or((None, None), |(interval_s, count)| (Some(interval_s), count));
+        Keepalive::On { idle_s, interval_s, count }
+    });
+    let keepalive = prop_oneof![Just(Keepalive::Off), on];
+    let congestion = "[a-z][a-z0-9_-]{0,14}".prop_map(|name| Congestion::new(&name).unwrap());
+    let buffer = || prop_oneof![Just(0), SOCKET_BUFFER_BYTES_MIN..=SOCKET_BUFFER_BYTES_MAX];
+    let sizes = (of(0..=SOCKET_BUFFER_BYTES_MAX), of(buffer()), of(buffer()));
+    let parts = (of(user_timeout), of(keepalive), of(congestion), sizes, of(0..=BUSY_POLL_US_MAX), of(any::<bool>()));
+    parts.prop_map(|(user_timeout, keepalive, congestion, sizes, busy_poll, quick_ack)| {
+        let (notsent_lowat, receive_buffer, send_buffer) = sizes;
+        StreamOptions {
+            user_timeout,
+            keepalive,
+            congestion,
+            notsent_lowat,
+            busy_poll,
+            receive_buffer,
+            send_buffer,
+            quick_ack,
+        }
+    })
+}
+
+fn manager() -> impl Strategy<Value = Manager> {
+    let counts = (prop_oneof![Just(1), 1..=u32::MAX], prop_oneof![Just(1), 1..=u32::MAX]);
+    let parts = (positive_time(), time(), of(positive_time()), counts, of(positive_time()));
+    parts.prop_map(|(host_check, checktime, heartbeat, (rise, fall), config_check)| Manager {
+        host_check,
+        checktime,
+        heartbeat,
+        rise,
+        fall,
+        config_check,
+    })
+}
+
+fn admin() -> impl Strategy<Value = Admin> {
+    let web = (address(), any::<bool>(), of(positive_time()));
+    let web = web.prop_map(|(listen, secure, refresh)| Web { listen, secure, refresh });
+    let access = select(&[Access::Full, Access::ReadOnly][..]);
+    let user = (name(), "[!-~ä]{1,20}", access);
+    let user = user.prop_map(|(name, password, access)| User { name, password, access });
+    (of(web), of(address()), vec(user, 0..3)).prop_map(|(web, ssh, users)| Admin { web, ssh, users })
+}
+
+/// Makes names and listen addresses unique where they have to be, by a number.
+fn separate(config: &mut Config) {
+    let mut ports = 1..20_000;
+    let mut separate = |address: &mut Address| {
+        if port(address) != 0 {
+            set_port(address, ports.next().unwrap());
+        }
+    };
+    for (index, service) in config.services.iter_mut().enumerate() {
+        service.name.push_str(&index.to_string());
+        service.listens.iter_mut().for_each(|listen| separate(&mut listen.address));
+        for (index, group) in service.groups.iter_mut().enumerate() {
+            group.name.push_str(&index.to_string());
+            group.hosts.iter_mut().enumerate().for_each(|(index, host)| host.name.push_str(&index.to_string()));
+        }
+    }
+    if let Some(admin) = &mut config.admin {
+        admin.web.iter_mut().for_each(|web| separate(&mut web.listen));
+        admin.ssh.iter_mut().for_each(&mut separate);
+        admin.users.iter_mut().enumerate().for_each(|(index, user)| user.name.push_str(&index.to_string()));
+    }
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    let ip4 = prop_oneof![Just(Ipv4Addr::UNSPECIFIED), any::<Ipv4Addr>()].prop_map(std::net::IpAddr::V4);
+    let ip6 = prop_oneof![Just(Ipv6Addr::UNSPECIFIED), any::<Ipv6Addr>()].prop_map(|ip| ip.to_canonical());
+    let socket = (prop_oneof![ip4, ip6], any::<u16>()).prop_map(|address| Address::Socket(SocketAddr::from(address)));
+    let name = ("[a-z0-9_-]{1,20}(\\.[A-Z0-9-]{1,9}){0,3}\\.[a-z]{1,9}", any::<u16>());
+    prop_oneof![socket, name.prop_map(|(host, port)| Address::Name { host, port })]
+}
+
+fn port(address: &Address) -> u16 {
+    match address {
+        Address::Socket(address) => address.port(),
+        Address::Name { port, .. } => *port,
+    }
+}
+
+fn set_port(address: &mut Address, new: u16) {
+    match address {
+        Address::Socket(address) => address.set_port(new),
+        Address::Name { port, .. } => *port = new,
+    }
+}
+
+/// Names of one visible character at least, with what XML escapes and spaces within.
+fn name() -> impl Strategy<Value = String> {
+    "[!-~é][ -~é名]{0,20}[!-~]"
+}
+
+fn path() -> impl Strategy<Value = PathBuf> {
+    "[ -~é]{1,40}".prop_map(PathBuf::from)
+}
+
+fn time() -> impl Strategy<Value = Duration> {
+    let max = u64::try_from(TIME_MAX.as_millis()).unwrap();
+    prop_oneof![
+        Just(Duration::ZERO),
+        (0..=max).prop_map(Duration::from_millis),
+        (0..720_u64).prop_map(|h| Duration::from_secs(h * 3600))
+    ]
+}
+
+fn positive_time() -> impl Strategy<Value = Duration> {
+    time().prop_map(|time| time.max(Duration::from_millis(1)))
+}

@@ -1,0 +1,21 @@
+//! Attribute values: text to a typed value, or to a message that says what is wrong and what was expected.
+//!
+//! White space around a value is ignored, except in names. The messages do not repeat the value or where it stands;
+//! their caller does.
+
+mod address;
+mod bytes;
+mod name;
+mod number;
+mod scheduler;
+mod socket;
+mod time;
+
+pub(super) use address::{host_address, listen_address};
+pub(crate) use bytes::bytes;
+pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
+pub(super) use name::{access, is_hidden, name, password, path, socket_path};
+pub(super) use number::{backlog, boolean, busy_poll, count, fastopen_queue, weight};
+pub(super) use scheduler::scheduler;
+pub(super) use socket::{congestion, defer_accept, keepalive, show_keepalive, show_sources, sources, user_timeout};
+pub(crate) use time::{positive_time, show_time, time};

@@ -1,0 +1,125 @@
+//! The daemon: from the command line to the end of the process.
+//!
+//! It reads the command line and the configuration, starts the manager and the reactors, and waits. It takes no
+//! decision about any connection or host.
+
+mod demo;
+mod doctor;
+mod flags;
+mod kernel;
+mod life;
+mod limits;
+mod logging;
+mod options;
+mod pidfile;
+mod signals;
+mod values;
+
+use std::ffi::OsString;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::config;
+use life::Source;
+use logging::LogError;
+use options::{Options, Request};
+
+/// Does what the command line asks for; `args` are without the program's name. Returns the exit code: 0 fine, 1 the
+/// configuration is wrong, 2 the command line is wrong, 3 the balancer could not listen or start.
+/// `--doctor` that finds what would bite ends with 1.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match options::parse(args).map_err(Failure::Usage).and_then(obey) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print(&mut io::stderr(), &failure.told());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Why the process ends otherwise than it was asked to.
+#[derive(Debug)]
+enum Failure {
+    /// The configuration is wrong.
+    Config(config::Errors),
+    /// The log that the configuration asks for cannot be written.
+    Log(LogError),
+    /// The command line is wrong, or asks for more than can be had.
+    Usage(String),
+    /// So many findings about this host would bite.
+    Host(String),
+    /// The balancer could not listen, or could not start for another reason.
+    Start(String),
+}
+
+impl Failure {
+    fn start(what: &str, error: &io::Error) -> Self {
+        Self::Start(format!("could not {what}: {error}"))
+    }
+
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Log(_) | Self::Host(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Start(_) => 3,
+        }
+    }
+
+    /// What the user reads. The errors of a configuration stand alone, so that editors find the places they name.
+    fn told(&self) -> String {
+        match self {
+            Self::Config(errors) => format!("{errors}\n"),
+            Self::Usage(_) => format!("director: {self}\nTry \"director --help\".\n"),
+            Self::Log(_) | Self::Host(_) | Self::Start(_) => format!("director: {self}\n"),
+        }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(errors) => errors.fmt(f),
+            Self::Log(error) => error.fmt(f),
+            Self::Host(findings) => write!(f, "{findings} about this host would bite"),
+            Self::Usage(problem) | Self::Start(problem) => problem.fmt(f),
+        }
+    }
+}
+
+fn obey(request: Request) -> Result<(), Failure> {
+    match request {
+        Request::Help => print(&mut io::stdout(), &flags::help()),
+        Request::HelpTuning => print(&mut io::stdout(), &flags::help_tuning()),
+        Request::Version => print(&mut io::stdout(), concat!("director ", env!("CARGO_PKG_VERSION"), "\n")),
+        Request::Check(file) => {
+            let config = config::load(&file).map_err(Failure::Config)?;
+            print(&mut io::stdout(), &config::summary(&config));
+        }
+        Request::Doctor(options, file) => doctor::run(&options, file.as_deref())?,
+        Request::Run(options, file) => balance(&options, &file)?,
+        Request::Demo(options) => demo::run(options)?,
+    }
+    Ok(())
+}
+
+fn balance(options: &Options, file: &Path) -> Result<(), Failure> {
+    let config = config::load(file).map_err(Failure::Config)?;
+    let again = PathBuf::from(file);
+    let loader = Box::new(move || config::load(&again).map_err(|errors| errors.to_string()));
+    life::run(options, Source { config, loader }, || {})
+}
+
+/// Prints, unless nobody reads: who closed the output needs no panic.
+fn print(target: &mut impl Write, text: &str) {
+    let _ = target.write_all(text.as_bytes());
+    let _ = target.flush();
+}
+
+/// `1 thread`, `2 threads`.
+fn counted(number: impl Display, what: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}

@@ -1,0 +1,337 @@
+//! The command line: one table of flags, from which both the parser and the help text are made.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use getopts::{Fail, Matches};
+use log::LevelFilter;
+
+use super::flags;
+use super::logging::Format;
+use super::values::{self, Values};
+use crate::config;
+use crate::model::limits::{
+    ACCEPT_BATCH, ACCEPT_BATCH_MAX, BACKLOG, BUFFER_BYTES, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, CONNECT_TIMEOUT,
+    DRAIN_TIMEOUT, FIN_TIMEOUT, IDLE_TIMEOUT, REACTORS_MAX,
+};
+use crate::model::socket_options::{ConnectOptions, ListenOptions};
+use crate::reactor::Splice;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// The help text.
+    Help,
+    /// The help text on sockets and sizes.
+    HelpTuning,
+    /// The version.
+    Version,
+    /// Look at this configuration and say what is wrong with it.
+    Check(PathBuf),
+    /// Examine this host for what would be run, and say what slows or limits it.
+    Doctor(Options, Option<PathBuf>),
+    /// Balance as the file says.
+    Run(Options, PathBuf),
+    /// Balance over three built-in hosts.
+    Demo(Options),
+}
+
+/// How clients are spread over the reactors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spread {
+    /// By a hash of their addresses.
+    Hash,
+    /// By the processor of their packets, with a program.
+    Steer,
+    /// The same, without one.
+    IncomingCpu,
+}
+
+/// How to run; what a configuration file does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    /// Reactors; none: as many as there are processors that this process may run on.
+    pub(super) threads: Option<usize>,
+    /// Bind each reactor to a processor.
+    pub(super) pin: bool,
+    /// How clients are spread over the reactors.
+    pub(super) spread: Spread,
+    /// Hand new clients to reactors with fewer.
+    pub(super) rebalance: bool,
+    /// Most open pairs; none: what the machine allows.
+    pub(super) max_connections: Option<u32>,
+    /// For listeners that do not say.
+    pub(super) listen: ListenOptions,
+    /// For hosts and groups that do not say.
+    pub(super) connect: ConnectOptions,
+    /// Most connections accepted at a time from one listener.
+    pub(super) accept_batch: usize,
+    /// Size of a buffer, in bytes.
+    pub(super) buffer_bytes: usize,
+    /// When bytes are spliced.
+    pub(super) splice: Splice,
+    /// For services that do not say: how long a client may wait for a host.
+    pub(super) connect_timeout: Duration,
+    /// For services that do not say: how long a pair may be idle.
+    pub(super) idle_timeout: Duration,
+    /// For services that do not say: how long a half-closed pair may be idle.
+    pub(super) fin_timeout: Duration,
+    /// How long ending waits for connections; none: as long as is usual for what is run.
+    pub(super) drain_timeout: Option<Duration>,
+    /// Where the process id goes.
+    pub(super) pidfile: Option<PathBuf>,
+    /// What is logged.
+    pub(super) log_level: LevelFilter,
+    /// How it is logged.
+    pub(super) log_format: Format,
+}
+
+const LEVELS: [(&str, LevelFilter); 5] = [
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+const SPLICES: [(&str, Splice); 3] = [("auto", Splice::Auto), ("on", Splice::On), ("off", Splice::Off)];
+
+const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
+/// Reads the command line, the program's name left out.
+///
+/// # Errors
+/// What is wrong with it, which flag and value, and what was expected.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+    let mut parser = getopts::Options::new();
+    for flag in flags::all() {
+        if flag.value.is_empty() {
+            parser.optflag(flag.short, flag.long, flag.help);
+        } else {
+            parser.optopt(flag.short, flag.long, flag.help, flag.value);
+        }
+    }
+    let matches = parser.parse(args).map_err(|fail| explain(&fail))?;
+    request(&matches)
+}
+
+fn request(matches: &Matches) -> Result<Request, String> {
+    let options = options(&mut Values(matches))?;
+    let (check, demo) = (matches.opt_present("check"), matches.opt_present("demo"));
+    if matches.opt_present("help") {
+        return Ok(Request::Help);
+    }
+    if matches.opt_present("help-tuning") {
+        return Ok(Request::HelpTuning);
+    }
+    if matches.opt_present("version") {
+        return Ok(Request::Version);
+    }
+    if matches.opt_present("doctor") {
+        return doctor(options, check || demo, &matches.free);
+    }
+    match (check, demo, matches.free.as_slice()) {
+        (true, true, _) => Err(String::from("--check and --demo: expected one of them")),
+        (false, true, []) => Ok(Request::Demo(options)),
+        (false, true, [file, ..]) => Err(format!("--demo takes no CONFIG, and {file:?} was given")),
+        (true, false, [file]) => Ok(Request::Check(PathBuf::from(file))),
+        (false, false, [file]) => Ok(Request::Run(options, PathBuf::from(file))),
+        (_, false, []) => Err(String::from("CONFIG is missing, expected the name of a configuration file")),
+        (_, false, [_, more @ ..]) => Err(format!("expected one CONFIG, and {more:?} was given beside it")),
+    }
+}
+
+fn doctor(options: Options, other: bool, files: &[String]) -> Result<Request, String> {
+    match (other, files) {
+        (true, _) => Err(String::from("--doctor: expected it without --check or --demo")),
+        (false, []) => Ok(Request::Doctor(options, None)),
+        (false, [file]) => Ok(Request::Doctor(options, Some(PathBuf::from(file)))),
+        (false, [_, more @ ..]) => Err(format!("expected one CONFIG, and {more:?} was given beside it")),
+    }
+}
+
+fn options(values: &mut Values<'_>) -> Result<Options, String> {
+    let listen = config::listen_options(values)?;
+    let connect = config::connect_options("host-fastopen", values)?;
+    Ok(Options {
+        threads: values.number("threads", 1..=REACTORS_MAX)?,
+        pin: values.0.opt_present("pin"),
+        spread: spread(values)?,
+        rebalance: values.0.opt_present("rebalance"),
+        max_connections: values.number("max-connections", 1..=u32::MAX)?,
+        listen: ListenOptions { backlog: listen.backlog.or(Some(BACKLOG)), ..listen },
+        connect,
+        accept_batch: values.number("accept-batch", 1..=ACCEPT_BATCH_MAX)?.unwrap_or(ACCEPT_BATCH),
+        buffer_bytes: values.bytes("buffer-size", BUFFER_BYTES_MIN..=BUFFER_BYTES_MAX)?.unwrap_or(BUFFER_BYTES),
+        splice: values.one_of("splice", &SPLICES)?.unwrap_or(Splice::Auto),
+        connect_timeout: values.time("connect-timeout", config::positive_time)?.unwrap_or(CONNECT_TIMEOUT),
+        idle_timeout: values.time("idle-timeout", config::positive_time)?.unwrap_or(IDLE_TIMEOUT),
+        fin_timeout: values.time("fin-timeout", config::positive_time)?.unwrap_or(FIN_TIMEOUT),
+        drain_timeout: values.time("drain-timeout", config::time)?,
+        pidfile: values.path("pidfile")?,
+        log_level: values.one_of("log-level", &LEVELS)?.unwrap_or(LevelFilter::Info),
+        log_format: values.one_of("log-format", &FORMATS)?.unwrap_or(Format::Text),
+    })
+}
+
+fn spread(values: &Values<'_>) -> Result<Spread, String> {
+    let given = |flag: &str| values.0.opt_present(flag);
+    let spread = match (given("steer"), given("incoming-cpu")) {
+        (false, false) => return Ok(Spread::Hash),
+        (true, true) => return Err(String::from("--steer and --incoming-cpu: expected one of them")),
+        (true, false) => Spread::Steer,
+        (false, true) => Spread::IncomingCpu,
+    };
+    if given("pin") { Ok(spread) } else { Err(String::from("--steer and --incoming-cpu: expected with --pin")) }
+}
+
+impl Options {
+    /// How long ending waits for connections, when nothing says otherwise.
+    pub(super) fn drain_timeout(&self) -> Duration {
+        self.drain_timeout.unwrap_or(DRAIN_TIMEOUT)
+    }
+
+    /// Clients that may wait to be accepted, where a listener does not say.
+    pub(super) fn backlog(&self) -> u32 {
+        self.listen.backlog.unwrap_or(BACKLOG)
+    }
+}
+
+fn explain(fail: &Fail) -> String {
+    match fail {
+        Fail::UnrecognizedOption(name) => {
+            let known = flags::all().map(|flag| flag.long);
+            let near = config::closest(name, known).or_else(|| only_start(name));
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean --{near}?"));
+            format!("unknown option {}{hint}", values::dashed(name))
+        }
+        Fail::ArgumentMissing(name) => {
+            let flag = flags::all().find(|flag| [flag.long, flag.short].contains(&name.as_str()));
+            let expected = flag.map_or("a value", |flag| flag.value);
+            format!("{}: the value is missing, expected {expected}", values::dashed(name))
+        }
+        Fail::UnexpectedArgument(name) => format!("{} takes no value", values::dashed(name)),
+        Fail::OptionDuplicated(name) => format!("{} is given more than once, expected it once", values::dashed(name)),
+        Fail::OptionMissing(name) => format!("{} is missing", values::dashed(name)),
+    }
+}
+
+/// The one flag that starts like this, for those who cut a name short.
+fn only_start(start: &str) -> Option<&'static str> {
+    let mut found = flags::all().filter(|flag| start.len() >= 2 && flag.long.starts_with(start));
+    let first = found.next()?;
+    found.next().is_none().then_some(first.long)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::socket_options::StreamOptions;
+
+    fn parsed(line: &str) -> Result<Request, String> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn run(line: &str) -> Options {
+        match parsed(line).unwrap() {
+            Request::Run(options, _) | Request::Demo(options) => options,
+            other @ (Request::Help
+            | Request::HelpTuning
+            | Request::Version
+            | Request::Check(_)
+            | Request::Doctor(..)) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn help_states_the_defaults_that_are_in_force() {
+        let defaults = run("c.xml");
+        for flag in flags::all() {
+            let Some((_, default)) = flag.help.rsplit_once('(') else { continue };
+            let default = default.trim_end_matches(')');
+            if !default.starts_with("default:") {
+                let drain = run(&format!("--{} {default} c.xml", flag.long));
+                let explicit = Options { drain_timeout: defaults.drain_timeout, ..drain.clone() };
+                assert_eq!(explicit, defaults, "--{} {default}", flag.long);
+                assert_eq!(drain.drain_timeout(), DRAIN_TIMEOUT);
+            }
+        }
+    }
+
+    #[test]
+    fn all_flags_are_taken() {
+        let options = run(
+            "-t 3 --pin --steer --rebalance --max-connections 9 --backlog 8 --accept-batch 7 --buffer-size 4k --splice on \
+             --connect-timeout 6 --idle-timeout 5m --fin-timeout 400ms --drain-timeout 0 --pidfile p \
+             --log-level trace --log-format json --defer-accept 9s --fastopen 5 --host-fastopen yes --send-buffer 64k \
+             --quick-ack no --source 10.0.0.1-10.0.0.4 c.xml",
+        );
+        let stream = StreamOptions { send_buffer: Some(65_536), quick_ack: Some(false), ..StreamOptions::default() };
+        let (fastopen, defer_accept) = (Some(5), Some(Duration::from_secs(9)));
+        let source = options.connect.source.clone();
+        assert_eq!(source.as_ref().map(|source| source.addresses().count()), Some(4));
+        let expected = Options {
+            threads: Some(3),
+            pin: true,
+            spread: Spread::Steer,
+            rebalance: true,
+            max_connections: Some(9),
+            listen: ListenOptions { backlog: Some(8), defer_accept, fastopen, stream },
+            connect: ConnectOptions { fastopen: Some(true), source, stream },
+            accept_batch: 7,
+            buffer_bytes: 4096,
+            splice: Splice::On,
+            connect_timeout: Duration::from_secs(6),
+            idle_timeout: Duration::from_secs(300),
+            fin_timeout: Duration::from_millis(400),
+            drain_timeout: Some(Duration::ZERO),
+            pidfile: Some(PathBuf::from("p")),
+            log_level: LevelFilter::Trace,
+            log_format: Format::Json,
+        };
+        assert_eq!(options, expected);
+    }
+
+    #[test]
+    fn unknown_flag_is_refused_with_the_nearest() {
+        let message = |line| parsed(line).unwrap_err();
+        assert_eq!(message("--thread 3 c.xml"), "unknown option --thread; did you mean --threads?");
+        assert_eq!(message("--drain 3s c.xml"), "unknown option --drain; did you mean --drain-timeout?");
+        assert_eq!(message("-x c.xml"), "unknown option -x");
+        assert_eq!(message("--nothing-like-it c.xml"), "unknown option --nothing-like-it");
+    }
+
+    #[test]
+    fn flag_used_wrongly_is_refused() {
+        let message = |line| parsed(line).unwrap_err();
+        assert_eq!(message("c.xml --threads"), "--threads: the value is missing, expected N");
+        assert_eq!(message("c.xml --pin=yes"), "--pin takes no value");
+        assert_eq!(message("--steer c.xml"), "--steer and --incoming-cpu: expected with --pin");
+        assert!(message("--pin --steer --incoming-cpu c.xml").ends_with("expected one of them"));
+        assert_eq!(message("-t 1 -t 2 c.xml"), "--threads is given more than once, expected it once");
+    }
+
+    #[test]
+    fn wrong_number_of_files_is_refused() {
+        assert!(parsed("").unwrap_err().starts_with("CONFIG is missing"));
+        assert!(parsed("--check").unwrap_err().starts_with("CONFIG is missing"));
+        assert!(parsed("a b c").unwrap_err().contains(r#"["b", "c"]"#));
+        assert!(parsed("--demo a").unwrap_err().contains("takes no CONFIG"));
+        assert!(parsed("--demo --check").unwrap_err().contains("one of them"));
+        assert!(parsed("--doctor a b").unwrap_err().contains(r#"["b"]"#));
+        assert!(parsed("--doctor --demo").unwrap_err().contains("without --check or --demo"));
+    }
+
+    #[test]
+    fn doctor_takes_a_file_or_none() {
+        assert!(matches!(parsed("--doctor -t 3"), Ok(Request::Doctor(options, None)) if options.threads == Some(3)));
+        assert!(matches!(parsed("--doctor c.xml"), Ok(Request::Doctor(_, Some(_)))));
+    }
+
+    #[test]
+    fn help_and_version_need_no_file() {
+        assert!(matches!(parsed("-h"), Ok(Request::Help)));
+        assert!(matches!(parsed("--version"), Ok(Request::Version)));
+    }
+}

@@ -1,0 +1,94 @@
+//! Director, a TCP load balancer for bare metal. This page is the architecture of record.
+//!
+//! # Map
+//! Three planes over one vocabulary. They meet only in the message enums of [`model`].
+//!
+//! ```text
+//!                        daemon (main.rs): argv → Config → threads → join
+//!                           │ Command
+//!                     ┌─────┴─────┐   Update (bounded channel + waker)   ┌───────────────────────────┐
+//!                     │ manager   │ ───────────────────────────────────► │ reactor 0 … N-1, a thread │
+//!                     │ one thread│ ◄─────────────────────────────────── │ each: SO_REUSEPORT        │
+//!                     └─────┬─────┘   Report (hints, dropped when full)  │ listeners, slab of pairs  │
+//!                           │                                            └────────────┬──────────────┘
+//!                           └───────── counters (Arc, relaxed atomics) ───────────────┘
+//! ```
+//!
+//! | module | is | may use |
+//! |--------|----|---------|
+//! | [`model`] | the vocabulary: ids, specifications, messages, counters, limits; standard library only | – |
+//! | [`config`] | text to truth: three XML dialects, all errors at once, writing | model |
+//! | [`balancer`] | the data plane's brain, pure: sessions, pools, schedulers, deadlines | model |
+//! | [`sys`] | the operating system, the only unsafe code | model |
+//! | [`reactor`] | the data plane's shell: sockets, event loop, bytes | balancer, model, sys |
+//! | [`manager`] | the control plane: a pure brain (registry, health) and a shell (thread, prober, resolver) | config, model, log; the shell also sys |
+//! | [`daemon`] | the process: command line, logging, signals, limits, doctor, demo | all |
+//!
+//! `tests/tidy.rs` holds the sources to this table.
+//!
+//! # Threads
+//! - `main` starts the others and waits for the reactors to end.
+//! - `signals` turns signals into [`model::command::Command`]s. A second request to end is obeyed by the handler itself.
+//! - `log` writes the lines that all others queue. Nobody waits for it: what it cannot write in time is lost and counted.
+//! - `manager` is the only writer of truth. It probes, resolves (names on a thread of their own), publishes whole
+//!   services with a generation, and writes the log of state changes.
+//! - `reactor-N` accepts, connects and moves bytes. It never waits for another thread, takes no lock, and between
+//!   accept and close allocates nothing but the slab's and the buffer pool's growth to their peak.
+//!
+//! # Four flows
+//! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
+//!   [`balancer::Balancer::connected`] → bytes move both ways → both ended → [`balancer::Balancer::close`].
+//! - *A host fails*: [`balancer::Balancer::connect_failed`] names the next host for the same client, suspects the failed
+//!   one for all reactors at once, and reports it → the manager judges, publishes the service with the next generation →
+//!   every reactor's mailbox. A probe that is answered takes the same road back.
+//! - *A reload*: read and validate all of the file, bind all new listeners; any error: say all of them, change nothing.
+//!   Then publish the difference. Start-up is a reload onto an empty registry.
+//! - *The end*: SIGTERM → `Shutdown` → every reactor serves what its listeners have queued, closes them, and ends when
+//!   its last pair has finished or the drain timeout is over.
+//!
+//! # Invariants
+//! 1. A client's bytes are read only when a host has accepted: they wait in the kernel, so that failover loses nothing
+//!    and no byte reaches two hosts. Only where `fastopen` to hosts is asked for, first bytes are copied ahead: still none
+//!    is lost, but a host that fails in this moment may have seen them.
+//! 2. Bytes are read into the reactor's scratch buffer and written at once. A direction that keeps filling what it is
+//!    read into gets a larger part of that buffer, then a pipe, through which its bytes pass uncopied. Only what the
+//!    receiver would not take is held, in a leased buffer or in that pipe, and while it is held nothing more is read:
+//!    memory stays flat. What is kept for later after a peak is freed some seconds later.
+//! 3. An end of stream is passed on as an end, a reset as a reset, after every byte before it. A connection that this
+//!    program cuts (idle, drained, lost) ends in a reset, because an end would say that everything has arrived.
+//! 4. A local failure (descriptors, memory, ports) is no host's fault. It is tried again in a moment, before the client
+//!    waits for room at another host; a reactor that finds no descriptor wakes no other.
+//! 5. A host that a reactor saw fail is *suspected*: all reactors prefer others from that moment, until the manager has
+//!    judged or five seconds have passed. A connect that takes far longer than usual counts as such a failure as long as
+//!    there is somebody else to try. A client to whom nobody answers goes around, four times longer at each in every
+//!    round, until the connect timeout.
+//! 6. Counters are shared, not sent: least connections and a host's `max` are exact over all reactors, and so is the
+//!    position of round robin. Among more than [`model::limits::EXACT_HOSTS_MAX`] hosts no choice looks at each: a reactor
+//!    ranks those that it believes ready, and makes sure of the one that it takes.
+//! 7. Sockets are registered once, edge-triggered. Only listeners are level-triggered, so that accepting may stop
+//!    anywhere. A short read means drained, unless the event also spoke of urgent data or an error; if it spoke of an end,
+//!    that is known now. A pair that spent its byte budget, or streams, waits in a ready queue: of those, so many have
+//!    their turn that the others need not wait, and more each when there are no others.
+//! 8. Tokens carry a generation and an attempt; a stale event finds nothing.
+//! 9. A turn of the loop: poll, clock once, socket events, accepts, ready queue, timers, waiting clients, reports, and
+//!    the mailbox after the events, so that no update invalidates a key of the batch.
+//! 10. Reports are hints: a full channel drops and counts them. The manager may stall or start afresh; the data plane
+//!     goes on with what it knows.
+//! 11. A panic stays in its thread. A reactor's pairs are reset and their places given back, and it starts afresh with
+//!     its listeners, whose queues the kernel kept.
+//! 12. Time is an argument. A process that was frozen (stopped, suspended) takes the gap out of its clock instead of
+//!     finding every deadline passed.
+//!
+//! # Absent on purpose
+//! No async runtime, no lock shared between reactors, no thread hop on the connection path (unless `--rebalance` asks for
+//! one, between accept and connect), no buffer of an idle pair, no log formatting in a reactor, no name or DNS below the
+//! manager, no second way to change the world.
+
+pub mod balancer;
+pub mod config;
+pub mod daemon;
+pub mod manager;
+pub mod model;
+pub mod reactor;
+#[allow(unsafe_code, reason = "the one place for it")]
+pub mod sys;

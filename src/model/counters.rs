@@ -1,0 +1,356 @@
+//! Counters that every thread may read at any time: relaxed atomics, one writer or a bounded number of them.
+//!
+//! They outlive publications and reloads, so a host's numbers go on when its specification is replaced.
+
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use std::time::Duration;
+
+use super::histogram::Histogram;
+use super::id::HostId;
+use super::limits::FREED_KEPT;
+use super::outcome::CloseReason;
+use super::time::Moment;
+
+/// One host's counters and the suspicion of it that all reactors share. A cache line pair of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct HostCounters {
+    open: AtomicU32,
+    connect_micros: AtomicU32,
+    suspected_until: AtomicU64,
+    /// Connections established.
+    pub established: AtomicU64,
+    /// Connects that failed for a reason of the host's.
+    pub failed: AtomicU64,
+    /// Bytes from clients to the host, counted when a session ends.
+    pub bytes_up: AtomicU64,
+    /// Bytes from the host to clients, counted when a session ends.
+    pub bytes_down: AtomicU64,
+    /// The group's ticket when a connection last closed; see [`Rotation::next_ticket`].
+    pub closed_ticket: AtomicU64,
+}
+
+impl HostCounters {
+    /// Connections to the host, those that are still connecting included.
+    #[must_use]
+    pub fn open(&self) -> u32 {
+        self.open.load(Relaxed)
+    }
+
+    /// Takes a place at the host unless `max` are taken. Exact over all threads.
+    pub fn try_open(&self, max: Option<u32>) -> bool {
+        let Some(max) = max else {
+            self.open.fetch_add(1, Relaxed);
+            return true;
+        };
+        self.open.fetch_update(Relaxed, Relaxed, |open| (open < max).then_some(open + 1)).is_ok()
+    }
+
+    /// Takes a place only if exactly `seen` are taken: the choice made at that number is then still right.
+    pub fn try_open_at(&self, seen: u32) -> bool {
+        self.open.compare_exchange(seen, seen.saturating_add(1), Relaxed, Relaxed).is_ok()
+    }
+
+    /// Gives a place back. Returns how many were taken before.
+    pub fn close(&self) -> u32 {
+        let before = self.open.fetch_sub(1, Relaxed);
+        debug_assert!(before > 0, "a host's open count went below zero");
+        before
+    }
+
+    /// Sets the suspicion of this host; it ends at `until`. Returns whether it is new.
+    pub fn suspect(&self, now: Moment, until: Moment) -> bool {
+        self.suspected_until.swap(until.as_micros(), Relaxed) <= now.as_micros()
+    }
+
+    /// Ends the suspicion. Returns whether there was one.
+    pub fn clear_suspicion(&self) -> bool {
+        self.suspected_until.load(Relaxed) != 0 && self.suspected_until.swap(0, Relaxed) != 0
+    }
+
+    /// Whether a reactor saw this host fail, and nothing has shown otherwise since.
+    #[must_use]
+    pub fn is_suspected(&self, now: Moment) -> bool {
+        self.suspected_until.load(Relaxed) > now.as_micros()
+    }
+
+    /// Takes the time of a successful connect into the smoothed one (weight 1/8, as TCP does with its round trip).
+    pub fn record_connect(&self, took: Duration) {
+        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
+        let old = self.connect_micros.load(Relaxed);
+        let new = if old == 0 { took } else { old - old / 8 + took / 8 };
+        self.connect_micros.store(new, Relaxed);
+    }
+
+    /// The usual time of a connect; zero when none has succeeded.
+    #[must_use]
+    pub fn connect_time(&self) -> Duration {
+        Duration::from_micros(u64::from(self.connect_micros.load(Relaxed)))
+    }
+}
+
+/// What the reactors share of a group beside its hosts' counters: the position of its rotation, and which full hosts
+/// got room.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Rotation {
+    /// Host id in the upper half, its position in the list in the lower; all ones: nothing served yet.
+    last: AtomicU64,
+    tickets: AtomicU64,
+    freed: AtomicU64,
+    /// The last hosts that got room, each with the low half of its number, counted from 1, above it.
+    freed_hosts: [AtomicU64; FREED_KEPT],
+}
+
+impl Rotation {
+    /// The host served last, its id and its position at that time; `None` at the start.
+    #[must_use]
+    pub fn last(&self) -> Option<(u32, u32)> {
+        Self::unpack(self.last.load(Relaxed))
+    }
+
+    /// Moves on from `seen` to `next`, unless another reactor was faster.
+    ///
+    /// # Errors
+    /// The position the other reactor left.
+    pub fn advance(&self, seen: Option<(u32, u32)>, next: (u32, u32)) -> Result<(), Option<(u32, u32)>> {
+        match self.last.compare_exchange_weak(Self::pack(seen), Self::pack(Some(next)), Relaxed, Relaxed) {
+            Ok(_) => Ok(()),
+            Err(found) => Err(Self::unpack(found)),
+        }
+    }
+
+    /// A number larger than all before it; the first is 1.
+    pub fn next_ticket(&self) -> u64 {
+        self.tickets.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Tells all reactors that a full host has room. Call it after the place was given back.
+    pub fn free(&self, host: HostId) {
+        let number = self.freed.fetch_add(1, AcqRel);
+        self.freed_hosts[Self::freed_place(number)].store(((number + 1) << 32) | u64::from(host.0), Release);
+    }
+
+    /// Tells all reactors that any host may have room.
+    pub fn free_any(&self) {
+        self.freed.fetch_add(FREED_KEPT as u64 + 1, AcqRel);
+    }
+
+    /// How often a full host got room.
+    #[must_use]
+    pub fn freed(&self) -> u64 {
+        self.freed.load(Acquire)
+    }
+
+    /// The host that got room as this number, counted from 0. `None`: not known any more or not yet; it may be any.
+    #[must_use]
+    pub fn freed_host(&self, number: u64) -> Option<HostId> {
+        let found = self.freed_hosts[Self::freed_place(number)].load(Acquire);
+        let half = u64::from(u32::MAX);
+        (found >> 32 == (number + 1) & half).then(|| HostId(u32::try_from(found & half).unwrap_or(u32::MAX)))
+    }
+
+    fn freed_place(number: u64) -> usize {
+        usize::try_from(number % FREED_KEPT as u64).unwrap_or(0)
+    }
+
+    // Zero is "nothing yet", so that ids are stored one up.
+    fn pack(value: Option<(u32, u32)>) -> u64 {
+        value.map_or(0, |(id, position)| ((u64::from(id) + 1) << 32) | u64::from(position))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are 32 bits by construction")]
+    fn unpack(value: u64) -> Option<(u32, u32)> {
+        (value != 0).then(|| (((value >> 32) - 1) as u32, value as u32))
+    }
+}
+
+/// One service's counters over all reactors.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ServiceCounters {
+    /// Open sessions, waiting and connecting ones included.
+    pub open: AtomicU32,
+    /// Clients that wait for a host with room.
+    pub waiting: AtomicU32,
+    /// Clients accepted.
+    pub accepted: AtomicU64,
+    /// Attempts after the first that clients needed.
+    pub retries: AtomicU64,
+    closed: [AtomicU64; CloseReason::COUNT],
+}
+
+impl ServiceCounters {
+    /// Counts a closed session.
+    pub fn count_closed(&self, reason: CloseReason) {
+        self.closed[reason.index()].fetch_add(1, Relaxed);
+    }
+
+    /// Sessions closed for this reason.
+    #[must_use]
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.closed[reason.index()].load(Relaxed)
+    }
+
+    /// Sessions closed, by [`CloseReason::index`].
+    #[must_use]
+    pub fn closed_by_reason(&self) -> [u64; CloseReason::COUNT] {
+        std::array::from_fn(|index| self.closed[index].load(Relaxed))
+    }
+
+    /// All sessions closed.
+    #[must_use]
+    pub fn closed_total(&self) -> u64 {
+        self.closed.iter().map(|n| n.load(Relaxed)).sum()
+    }
+}
+
+/// One reactor's counters; only its own thread writes them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ReactorCounters {
+    /// Turns of the loop, over all its lives.
+    pub turns: AtomicU64,
+    /// How long turns took: from the wake to the next wait.
+    pub turn_time: Histogram,
+    /// Events that the kernel had for the turns.
+    pub events: AtomicU64,
+    /// Most events of a turn.
+    pub events_peak: AtomicU32,
+    /// Updates of the manager that it has taken over.
+    pub mail_read: AtomicU64,
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Connections accepted and handed to another reactor.
+    pub handed_over: AtomicU64,
+    /// Connections that were asked which processor their packets arrive on: one in [`super::limits::ARRIVAL_SAMPLE`].
+    pub arrivals_sampled: AtomicU64,
+    /// Those of them whose packets arrived on another processor than the reactor's.
+    pub packets_elsewhere: AtomicU64,
+    /// Open pairs.
+    pub open: AtomicU32,
+    /// Times that accepting paused.
+    pub accept_pauses: AtomicU64,
+    /// Errors of accept that cost one connection attempt and nothing else.
+    pub accept_errors: AtomicU64,
+    /// Times that a direction used up its byte budget.
+    pub budget_spent: AtomicU64,
+    /// Buffers leased at the moment.
+    pub buffers: AtomicU32,
+    /// Most buffers leased at the end of a turn.
+    pub buffers_peak: AtomicU32,
+    /// Bytes moved through a buffer.
+    pub bytes_copied: AtomicU64,
+    /// Bytes moved through a pipe.
+    pub bytes_spliced: AtomicU64,
+    /// Pipes at the moment, free ones included.
+    pub pipes: AtomicU32,
+    /// Reports that the manager had no room for.
+    pub reports_dropped: AtomicU64,
+    /// Times that the thread panicked and was started afresh.
+    pub panics: AtomicU64,
+    /// Times that the loop found itself frozen (stopped, suspended, starved).
+    pub freezes: AtomicU64,
+}
+
+impl ReactorCounters {
+    /// Counts a turn of the loop that had so many events and took so long. Only the reactor's own thread calls this: a
+    /// load and a store each, without a locked instruction.
+    pub fn turn_ended(&self, events: usize, took: Duration) {
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        self.events.store(self.events.load(Relaxed) + u64::from(events), Relaxed);
+        raise(&self.events_peak, events);
+        raise(&self.buffers_peak, self.buffers.load(Relaxed));
+        self.turn_time.record(took);
+        self.turns.store(self.turns.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// Keeps the larger of two; for one writer.
+fn raise(peak: &AtomicU32, value: u32) {
+    if peak.load(Relaxed) < value {
+        peak.store(value, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_at_max_refuses_until_a_place_is_given_back() {
+        let host = HostCounters::default();
+        assert!(host.try_open(Some(1)));
+        assert!(!host.try_open(Some(1)));
+        host.close();
+        assert!(host.try_open(Some(1)));
+    }
+
+    #[test]
+    fn host_opened_at_a_stale_count_is_refused() {
+        let host = HostCounters::default();
+        assert!(host.try_open_at(0));
+        assert!(!host.try_open_at(0));
+        assert_eq!(host.open(), 1);
+    }
+
+    #[test]
+    fn suspicion_ends_by_itself() {
+        let host = HostCounters::default();
+        let (now, until) = (Moment::from_millis(10), Moment::from_millis(20));
+        assert!(host.suspect(now, until), "the first is new");
+        assert!(!host.suspect(now, until), "the second is not");
+        assert!(host.is_suspected(now));
+        assert!(!host.is_suspected(until));
+        assert!(host.clear_suspicion());
+        assert!(!host.clear_suspicion());
+    }
+
+    #[test]
+    fn rotation_refuses_a_stale_move_and_keeps_host_zero_apart_from_nothing() {
+        let rotation = Rotation::default();
+        assert_eq!(rotation.last(), None);
+        while rotation.advance(None, (0, 0)).is_err() && rotation.last().is_none() {}
+        assert_eq!(rotation.last(), Some((0, 0)));
+        assert_eq!(rotation.advance(None, (1, 1)), Err(Some((0, 0))));
+    }
+
+    #[test]
+    fn hosts_that_got_room_are_told_until_too_many_others_have() {
+        let rotation = Rotation::default();
+        assert_eq!((rotation.freed(), rotation.freed_host(0)), (0, None));
+        rotation.free(HostId(0));
+        rotation.free(HostId(9));
+        assert_eq!(rotation.freed(), 2);
+        assert_eq!([0, 1, 2].map(|number| rotation.freed_host(number)), [Some(HostId(0)), Some(HostId(9)), None]);
+        rotation.free_any();
+        assert_eq!(rotation.freed_host(rotation.freed() - 1), None);
+        for host in 0..FREED_KEPT {
+            rotation.free(HostId(u32::try_from(host).unwrap()));
+        }
+        assert_eq!([0, 1].map(|number| rotation.freed_host(number)), [None; 2]);
+    }
+
+    #[test]
+    fn connect_time_follows_slowly() {
+        let host = HostCounters::default();
+        host.record_connect(Duration::from_micros(800));
+        host.record_connect(Duration::from_micros(1600));
+        assert_eq!(host.connect_time(), Duration::from_micros(900));
+    }
+
+    #[test]
+    fn turns_are_summed_and_their_peaks_kept() {
+        let reactor = ReactorCounters::default();
+        reactor.buffers.store(7, Relaxed);
+        reactor.turn_ended(3, Duration::from_micros(5));
+        reactor.buffers.store(2, Relaxed);
+        reactor.turn_ended(1, Duration::from_micros(80));
+        assert_eq!((reactor.turns.load(Relaxed), reactor.events.load(Relaxed)), (2, 4));
+        assert_eq!((reactor.events_peak.load(Relaxed), reactor.buffers_peak.load(Relaxed)), (3, 7));
+        assert_eq!(reactor.turn_time.total(), 2);
+    }
+}

@@ -1,0 +1,20 @@
+//! The vocabulary all planes share: identities, specifications, messages, counters and limits.
+//!
+//! Standard library only, and no behaviour beyond keeping a value consistent. Everything that crosses a thread is
+//! declared here: [`update::Update`] (manager to reactor), [`report::Report`] (reactor to manager) and
+//! [`command::Command`] (front-end to manager).
+
+pub mod command;
+pub mod counters;
+pub mod histogram;
+pub mod id;
+pub mod limits;
+pub mod outcome;
+pub mod report;
+pub mod rng;
+pub mod scheduler;
+pub mod service;
+pub mod socket_options;
+pub mod status;
+pub mod time;
+pub mod update;

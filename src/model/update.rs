@@ -1,0 +1,23 @@
+//! What the manager tells a reactor. Each is idempotent.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::id::{ListenerId, ServiceId};
+use super::service::{ListenerSpec, ServiceSpec};
+
+/// Manager to reactor.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// Serve this from now on, unless a later generation is known already. Listeners come separately.
+    Service(Arc<ServiceSpec>),
+    /// No new connections for this service; those in progress go on with what they have.
+    Remove(ServiceId),
+    /// Accept on this socket for that service; for a known listener only the service changes.
+    Listen(ListenerSpec, Arc<TcpListener>),
+    /// Serve what is queued on this listener, then close it.
+    Unlisten(ListenerId),
+    /// Stop accepting, end when the last pair has finished or after this time, whichever is first.
+    Drain(Duration),
+}

@@ -1,0 +1,336 @@
+//! The loop: poll, clock once, socket events, accepts, ready queue, timers, waiting clients, reports, then the mailbox.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use mio::{Events, Poll};
+use slab::Slab;
+
+use super::Settings;
+use super::buffers::{Bounds, Buffers};
+use super::gate::Gate;
+use super::hand::{Handed, Neighbour};
+use super::listener::Listener;
+use super::pair::Pair;
+use super::tcp::reset_both;
+use super::token::Meaning;
+use crate::balancer::{Balancer, Key};
+use crate::model::counters::ReactorCounters;
+use crate::model::id::{ListenerId, ReactorId, ServiceId};
+use crate::model::limits::{DUE_PER_TURN, EVENTS_PER_TURN, SHRINK_AFTER};
+use crate::model::outcome::CloseReason;
+use crate::model::report::Report;
+use crate::model::rng::Rng;
+use crate::model::service::{ListenerSpec, ServiceSpec};
+use crate::model::time::Moment;
+use crate::model::update::Update;
+use crate::sys::clock::Clock;
+use crate::sys::mailbox::Mailbox;
+
+/// What a reactor was told so far, which survives it: a reactor that panicked is started afresh from this.
+#[derive(Default)]
+pub(super) struct World {
+    services: BTreeMap<ServiceId, Arc<ServiceSpec>>,
+    listeners: BTreeMap<ListenerId, (ListenerSpec, Arc<TcpListener>)>,
+    drain_until: Option<Moment>,
+}
+
+/// What a reactor is made of, besides what it was told.
+pub(super) struct Parts {
+    pub(super) id: ReactorId,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Clock,
+    pub(super) gate: Arc<Gate>,
+    pub(super) counters: Arc<ReactorCounters>,
+    /// All reactors by number if clients are handed over, none otherwise.
+    pub(super) neighbours: Arc<[Neighbour]>,
+    pub(super) handed: Receiver<Handed>,
+    pub(super) mail: Receiver<Update>,
+    pub(super) reports: Mailbox<Report>,
+}
+
+/// One event loop with all it owns.
+pub(super) struct Reactor {
+    pub(super) id: ReactorId,
+    pub(super) settings: Arc<Settings>,
+    pub(super) poll: Poll,
+    pub(super) gate: Arc<Gate>,
+    pub(super) counters: Arc<ReactorCounters>,
+    pub(super) balancer: Balancer<Pair>,
+    pub(super) neighbours: Arc<[Neighbour]>,
+    pub(super) handed: Receiver<Handed>,
+    pub(super) rng: Rng,
+    pub(super) listeners: Slab<Listener>,
+    /// Listeners that accept nothing at the moment.
+    pub(super) disarmed: usize,
+    pub(super) buffers: Buffers,
+    /// Pairs that stand in line to move bytes.
+    pub(super) ready: VecDeque<Key>,
+    /// Pairs that found no buffer.
+    pub(super) starved: Vec<Key>,
+    /// Pairs that found no descriptor for their host.
+    pub(super) short: Vec<Key>,
+    /// Turns of the loop so far.
+    pub(super) turn: u64,
+    /// The last turn in which somebody had something small to do.
+    pub(super) small_at: u64,
+    /// When accepting goes on after a local shortage.
+    pub(super) resume_at: Option<Moment>,
+    /// When what is kept for later is freed.
+    shrink_at: Option<Moment>,
+    /// Something was freed in this turn that somebody may wait for.
+    pub(super) freed: bool,
+    /// The manager has been told of this pause at the limit.
+    pub(super) limit_told: bool,
+    world: World,
+    clock: Clock,
+    mail: Receiver<Update>,
+    reports: Mailbox<Report>,
+}
+
+impl Reactor {
+    pub(super) fn new(parts: &Parts, poll: Poll, world: World, seed: u64) -> Self {
+        let counters = Arc::clone(&parts.counters);
+        let settings = &parts.settings;
+        let bounds = Bounds {
+            size: settings.buffer_bytes,
+            max: settings.buffers_max,
+            pipes_max: settings.pipes_max,
+            splice: settings.splice,
+        };
+        let buffers = Buffers::new(bounds, Arc::clone(&counters));
+        let mut reactor = Self {
+            id: parts.id,
+            settings: Arc::clone(&parts.settings),
+            poll,
+            gate: Arc::clone(&parts.gate),
+            counters,
+            balancer: Balancer::new(seed),
+            neighbours: Arc::clone(&parts.neighbours),
+            handed: parts.handed.clone(),
+            rng: Rng::new(!seed),
+            listeners: Slab::new(),
+            disarmed: 0,
+            buffers,
+            ready: VecDeque::new(),
+            starved: Vec::new(),
+            short: Vec::new(),
+            turn: 0,
+            small_at: 0,
+            resume_at: None,
+            shrink_at: None,
+            freed: false,
+            limit_told: false,
+            world,
+            clock: parts.clock,
+            mail: parts.mail.clone(),
+            reports: parts.reports.clone(),
+        };
+        let now = reactor.clock.read();
+        for spec in reactor.world.services.values() {
+            reactor.balancer.apply(Arc::clone(spec));
+        }
+        let listeners: Vec<_> = reactor.world.listeners.values().cloned().collect();
+        for (spec, socket) in listeners {
+            reactor.listen(now, spec, socket);
+        }
+        reactor
+    }
+
+    /// Runs until it has drained. Returns how many connections were cut.
+    pub(super) fn run(&mut self) -> u32 {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        // Mail that a reactor before this one was woken for.
+        let now = self.clock.read();
+        self.read_mail(now);
+        self.take_handed(now);
+        let mut stopped = self.clock.rest();
+        loop {
+            if let Some(cut) = self.drained(self.clock.last()) {
+                return cut;
+            }
+            let planned = self.timeout();
+            if self.poll.poll(&mut events, planned).is_err() {
+                // EINTR. Any other error of epoll_wait(2) would be a defect of this program.
+                events.clear();
+            }
+            let reading = self.clock.wake(planned);
+            let frozen = stopped || !reading.frozen.is_zero();
+            if frozen {
+                self.counters.freezes.fetch_add(1, Relaxed);
+            }
+            let seen = events.iter().count();
+            self.turn(reading.now, &events, !frozen || seen < EVENTS_PER_TURN);
+            stopped = self.clock.rest();
+            self.counters.turn_ended(seen, self.clock.last().since(reading.now));
+        }
+    }
+
+    /// One turn. After a freeze timers wait until every event that piled up has been seen.
+    fn turn(&mut self, now: Moment, events: &Events, all_seen: bool) {
+        self.turn += 1;
+        let mut has_mail = false;
+        for event in events {
+            match Meaning::of(event.token()) {
+                Meaning::Waker => has_mail = true,
+                Meaning::Client(key) => self.on_client(now, key, event),
+                Meaning::Host(key, attempt) => self.on_host(now, key, attempt, event),
+                Meaning::Listener(_) => {}
+            }
+        }
+        for event in events {
+            if let Meaning::Listener(number) = Meaning::of(event.token()) {
+                self.accept(now, number as usize);
+            }
+        }
+        self.run_ready(now);
+        for _ in 0..if all_seen { DUE_PER_TURN } else { 0 } {
+            let Some((key, due)) = self.balancer.next_due(now) else { break };
+            self.on_due(now, key, due);
+        }
+        if has_mail {
+            self.freed = true;
+            self.read_mail(now);
+            self.take_handed(now);
+        }
+        self.serve_waiting(now);
+        self.serve_short(now);
+        self.resume(now);
+        self.freed = false;
+        self.shrink(now);
+        self.send_reports();
+        self.counters.open.store(u32::try_from(self.balancer.len()).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Frees what was kept after a peak, some time later: a loop that has nothing left to free sleeps without end.
+    fn shrink(&mut self, now: Moment) {
+        if self.shrink_at.take_if(|at| *at <= now).is_some() {
+            self.buffers.shrink();
+            if self.balancer.is_oversized() {
+                self.balancer.shrink();
+            }
+        } else if self.shrink_at.is_none() && (self.buffers.keeps_any() || self.balancer.is_oversized()) {
+            self.shrink_at = Some(now.after(SHRINK_AFTER));
+        }
+    }
+
+    fn serve_waiting(&mut self, now: Moment) {
+        if !self.balancer.has_waiting() {
+            return;
+        }
+        // Whoever frees a place from here on wakes us.
+        self.gate.wait(self.id);
+        while let Some((key, next)) = self.balancer.next_waiting(now) {
+            self.advance(now, key, next);
+        }
+    }
+
+    fn read_mail(&mut self, now: Moment) {
+        while let Ok(update) = self.mail.try_recv() {
+            match update {
+                Update::Service(spec) => {
+                    let known = self.world.services.get(&spec.id);
+                    if known.is_none_or(|known| known.generation < spec.generation) {
+                        self.world.services.insert(spec.id, Arc::clone(&spec));
+                        self.balancer.apply(spec);
+                    }
+                }
+                Update::Remove(service) => {
+                    self.world.services.remove(&service);
+                    self.balancer.remove(service);
+                }
+                Update::Listen(spec, socket) => {
+                    self.world.listeners.insert(spec.id, (spec, Arc::clone(&socket)));
+                    self.listen(now, spec, socket);
+                }
+                Update::Unlisten(id) => {
+                    self.world.listeners.remove(&id);
+                    let number = self.listeners.iter().find(|(_, listener)| listener.spec.id == id);
+                    if let Some(number) = number.map(|(number, _)| number) {
+                        self.unlisten(now, number);
+                    }
+                }
+                Update::Drain(wait) => self.drain(now, wait),
+            }
+            self.counters.mail_read.fetch_add(1, Release);
+        }
+    }
+
+    fn drain(&mut self, now: Moment, wait: Duration) {
+        // First what a reactor that panics below must still know.
+        self.world.drain_until = Some(now.after(wait));
+        self.world.listeners.clear();
+        for number in self.listener_numbers() {
+            self.unlisten(now, number);
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.world.drain_until.is_some()
+    }
+
+    /// Once draining: how many connections are cut, when the last has finished or the time is up.
+    fn drained(&mut self, now: Moment) -> Option<u32> {
+        let until = self.world.drain_until?;
+        if !(self.balancer.is_empty() && self.handed.is_empty()) && now < until {
+            return None;
+        }
+        let cut = u32::try_from(self.balancer.len()).unwrap_or(u32::MAX);
+        let keys: Vec<Key> = (0..self.balancer.slots()).filter_map(|slot| self.balancer.key_at(slot)).collect();
+        for key in keys {
+            self.cut(key, CloseReason::Drained);
+        }
+        self.counters.open.store(0, Relaxed);
+        Some(cut)
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let starved = !self.starved.is_empty() && self.buffers.available();
+        if !self.ready.is_empty() || starved {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [self.balancer.next_deadline(), self.resume_at, self.shrink_at, self.world.drain_until];
+        let first = deadlines.into_iter().flatten().min()?;
+        Some(first.since(self.clock.last()))
+    }
+
+    pub(super) fn report(&self, report: Report) {
+        if self.reports.post(report).is_err() {
+            self.counters.reports_dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn send_reports(&mut self) {
+        let Self { balancer, reports, counters, .. } = self;
+        for report in balancer.take_reports() {
+            if reports.post(report).is_err() {
+                counters.reports_dropped.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// After a panic: settles the accounts of all sessions and resets their sockets. Returns the poll, what the
+    /// reactor had been told, and how many pairs were lost.
+    pub(super) fn abandon(mut self) -> (Poll, World, u32) {
+        let lost = self.balancer.abandon();
+        let count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        for mut pair in lost {
+            reset_both(&mut pair);
+            self.gate.leave(self.id);
+        }
+        self.gate.set_short(self.id, false);
+        self.gate.unclaim(self.id);
+        self.counters.open.store(0, Relaxed);
+        self.counters.buffers.store(0, Relaxed);
+        self.counters.pipes.store(0, Relaxed);
+        for number in self.listener_numbers() {
+            let listener = self.listeners.remove(number);
+            crate::sys::listener::unwatch(&self.poll, &listener.socket);
+        }
+        (self.poll, self.world, count)
+    }
+}

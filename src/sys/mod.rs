@@ -1,0 +1,11 @@
+//! The operating system, and the only unsafe code. Mechanism without policy: nothing here decides anything.
+
+pub mod clock;
+pub mod cpu;
+pub mod listener;
+pub mod mailbox;
+pub mod options;
+pub mod process;
+pub mod socket;
+pub mod splice;
+pub mod steer;

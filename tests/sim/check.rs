@@ -1,0 +1,112 @@
+//! What must be true, after every step and at the end.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use director::balancer::{Key, State};
+use director::model::id::HostId;
+use director::model::service::HostSpec;
+use director::model::status::HostStatus;
+
+use super::world::World;
+
+/// The shortest time after which a connect is called slow, in milliseconds.
+const SLOW: u64 = 100;
+
+impl World {
+    /// Brains are consistent, and the shared counters equal the sessions there are.
+    pub(crate) fn check(&mut self) {
+        let mut at_host: BTreeMap<SocketAddr, u32> = BTreeMap::new();
+        let (mut sessions, mut waiting) = (0, 0);
+        for reactor in &mut self.reactors {
+            reactor.balancer.check().unwrap();
+            sessions += reactor.balancer.len();
+            for key in
+                (0..reactor.balancer.slots()).filter_map(|slot| reactor.balancer.key_at(slot)).collect::<Vec<_>>()
+            {
+                let state = reactor.balancer.state(key).unwrap();
+                waiting += u32::from(state == State::Waiting);
+                let script = reactor.balancer.io(key).unwrap();
+                let elsewhere = matches!(state, State::Waiting | State::Retrying);
+                assert_eq!(elsewhere, script.target.is_none(), "{state:?} with {:?}", script.target);
+                if let Some(target) = script.target {
+                    *at_host.entry(target).or_default() += 1;
+                }
+            }
+        }
+        let mut counted: BTreeMap<SocketAddr, u32> = BTreeMap::new();
+        for (addr, counters) in self.counters.values() {
+            *counted.entry(*addr).or_default() += counters.open();
+        }
+        counted.retain(|_, open| *open > 0);
+        assert_eq!(counted, at_host, "open connections by host: counted, and there");
+        let Some(spec) = self.manager.published().next() else { panic!("nothing is published") };
+        assert_eq!(spec.counters.open.load(Relaxed) as usize, sessions, "open sessions");
+        assert_eq!(spec.counters.waiting.load(Relaxed), waiting, "waiting sessions");
+    }
+
+    /// The brain's choice is one that it could make: wanted, not failed for this client, within its `max`, and down only
+    /// when nobody who is up was left.
+    pub(crate) fn check_choice(&mut self, number: usize, key: Key, chosen: SocketAddr) -> HostId {
+        let script = self.script(number, key).clone();
+        let spec = self.reactors[number].spec.clone().expect("a service is known");
+        let waited = Duration::from_millis(self.millis - script.opened);
+        assert!(waited < spec.connect_timeout, "a client that waited {waited:?} is sent on");
+        let host = spec.hosts.iter().find(|host| host.addr == chosen).expect("the host is in the publication");
+        // Only a client that a silent host has kept waiting is offered again to one that failed.
+        let again = script.failed.iter().any(|(id, at)| *id == host.id && self.millis < at + SLOW);
+        assert!(!again, "{chosen} failed this client a moment ago");
+        assert!(host.weight > 0, "{chosen} is drained");
+        if let Some(max) = host.max {
+            // A publication that lowers the limit leaves the connections in progress alone, and so does one that lags.
+            let lowest = self.manager.published().next().and_then(|newest| find(&newest.hosts, chosen)?.max);
+            let open = host.counters.open();
+            assert!(open <= max || lowest.is_none_or(|lowest| lowest != max), "{chosen} has {open} of {max}");
+        }
+        if host.status == HostStatus::Down {
+            self.tally.last_resorts += 1;
+            let better = spec.hosts.iter().find(|other| {
+                other.status == HostStatus::Up && other.weight > 0 && !script.attempts.contains(&other.addr)
+            });
+            // Retries after local failures forget what was tried here; that is the only way to be asked again.
+            assert!(better.is_none(), "{chosen} is down, and {better:?} was not tried");
+        }
+        host.id
+    }
+
+    /// A client is given up only when every host that its reactor knew and wanted has been tried.
+    pub(crate) fn check_loss(&mut self, number: usize, key: Key) {
+        let attempts = self.script(number, key).attempts.clone();
+        let Some(spec) = self.reactors[number].spec.clone() else { return };
+        for host in spec.hosts.iter().filter(|host| host.weight > 0) {
+            let full = host.max.is_some_and(|max| host.counters.open() >= max);
+            assert!(full || attempts.contains(&host.addr), "a client was given up, and {} was not tried", host.addr);
+        }
+    }
+
+    /// Nobody is left, every counter is back, every reactor has the last generation, every host is up.
+    pub(crate) fn check_rest(&mut self) {
+        let newest = self.manager.published().next().expect("a service is published").clone();
+        for (number, reactor) in self.reactors.iter().enumerate() {
+            assert_eq!(reactor.balancer.len(), 0, "reactor {number} still has sessions");
+            let generation = reactor.spec.as_ref().map(|spec| spec.generation);
+            assert_eq!(generation, Some(newest.generation), "reactor {number}");
+        }
+        assert!(self.counters.values().all(|(_, counters)| counters.open() == 0));
+        assert_eq!(newest.counters.open.load(Relaxed), 0);
+        for host in &newest.hosts {
+            assert_eq!(host.status, HostStatus::Up, "{} answers, and is not taken back", host.addr);
+        }
+        let accepted = newest.counters.accepted.load(Relaxed);
+        assert_eq!(accepted, self.tally.opened, "accepted");
+        assert_eq!(accepted, newest.counters.closed_total(), "accepted and closed");
+        let bytes: u64 = self.counters.values().map(|(_, counters)| counters.bytes_up.load(Relaxed)).sum();
+        assert!(bytes <= accepted && bytes >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
+    }
+}
+
+fn find(hosts: &[HostSpec], addr: SocketAddr) -> Option<&HostSpec> {
+    hosts.iter().find(|host| host.addr == addr)
+}

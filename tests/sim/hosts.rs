@@ -1,0 +1,101 @@
+//! The hosts of the simulation, and the configuration that names them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use director::config::{Address, Config, Group, Host, Manager, Service};
+use director::model::outcome::{Blame, Fault};
+use director::model::rng::Rng;
+use director::model::scheduler::SchedulerKind;
+use director::model::socket_options::ConnectOptions;
+
+/// Hosts that exist, configured or not.
+pub(crate) const HOSTS: u64 = 6;
+
+/// How a host behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// It accepts within a millisecond or two.
+    Alive,
+    /// It accepts after this many milliseconds.
+    Late(u64),
+    /// It refuses.
+    Refusing,
+    /// It says nothing.
+    Silent,
+    /// This machine has no port left for it.
+    NoPorts,
+}
+
+impl Mood {
+    pub(crate) fn random(rng: &mut Rng) -> Self {
+        match rng.below(8) {
+            0..=3 => Self::Alive,
+            4 => Self::Late(20 + rng.below(400)),
+            5 => Self::Refusing,
+            6 => Self::Silent,
+            _ => Self::NoPorts,
+        }
+    }
+
+    /// What a connect meets, and after how many milliseconds; nothing when it would hang.
+    pub(crate) fn connect(self, rng: &mut Rng) -> Option<(u64, Result<(), Blame>)> {
+        match self {
+            Self::Alive => Some((rng.below(3), Ok(()))),
+            Self::Late(millis) => Some((millis, Ok(()))),
+            Self::Refusing => Some((rng.below(2), Err(Blame::Host(Fault::Refused)))),
+            Self::Silent => None,
+            Self::NoPorts => Some((0, Err(Blame::Local(99)))),
+        }
+    }
+}
+
+pub(crate) fn addr(host: u64) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, u8::try_from(host).unwrap()], 80))
+}
+
+pub(crate) fn index(addr: SocketAddr) -> usize {
+    match addr {
+        SocketAddr::V4(addr) => addr.ip().octets()[3].into(),
+        SocketAddr::V6(_) => panic!("no such host"),
+    }
+}
+
+/// A valid configuration of one service with some of the hosts, in any order.
+pub(crate) fn config(rng: &mut Rng) -> Config {
+    let mut hosts: Vec<Host> = Vec::new();
+    let count = 1 + rng.below(HOSTS);
+    let first = rng.below(HOSTS);
+    for host in (0..count).map(|offset| (first + offset) % HOSTS) {
+        let weight = u32::try_from(rng.below(4)).unwrap();
+        let max = rng.one_in(3).then(|| 1 + u32::try_from(rng.below(4)).unwrap());
+        hosts.push(Host {
+            name: format!("h{host}"),
+            address: Address::Socket(addr(host)),
+            weight,
+            max,
+            connect: ConnectOptions::default(),
+        });
+    }
+    let kind = SchedulerKind::ALL[usize::try_from(rng.below(8)).unwrap()];
+    let group = Group { name: "g".into(), scheduler: kind, connect: ConnectOptions::default(), hosts };
+    let service = Service {
+        name: "s".into(),
+        listens: vec![Address::Socket("127.0.0.1:80".parse().unwrap()).into()],
+        groups: vec![group],
+        enabled: 0,
+        connect_timeout: Some(Duration::from_millis(500 + rng.below(2000))),
+        idle_timeout: Some(Duration::from_secs(1 + rng.below(5))),
+        fin_timeout: Some(Duration::from_secs(1)),
+        max_connections: rng.one_in(4).then_some(30),
+    };
+    let manager = Manager {
+        host_check: Duration::from_millis(200 + rng.below(1000)),
+        checktime: Duration::from_millis(rng.below(2000)),
+        heartbeat: rng.one_in(2).then_some(Duration::from_millis(500)),
+        rise: 1 + u32::try_from(rng.below(2)).unwrap(),
+        fall: 1 + u32::try_from(rng.below(3)).unwrap(),
+        config_check: None,
+    };
+    Config { services: vec![service], manager, log_file: None, admin: None, control: None }
+}

@@ -110,7 +110,7 @@ fn config(hosts: u32) -> Config {
         name: "s".into(),
         listens: vec![Address::Socket(SocketAddr::from(([127, 0, 0, 1], 80))).into()],
         groups: vec![group],
-        enabled: 0,
+        enabled: Some(0),
         connect_timeout: None,
         idle_timeout: None,
         fin_timeout: None,

@@ -24,6 +24,10 @@
 //! keeps what `schema` knows and reports the rest, `validate` gives the values their meaning. Every step after the
 //! parser goes on after an error. [`write()`] is the way back, [`summary()`] a view for people.
 
+mod attributes;
+mod change;
+mod current;
+mod diff;
 mod error;
 mod guard;
 mod read;
@@ -44,8 +48,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::scheduler::SchedulerKind;
+use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
+use crate::model::status::AdminState;
 
+pub use change::{apply, find_host};
+pub use current::Current;
+pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
 pub use read::{load, parse};
 pub use summary::summary;
@@ -66,41 +75,58 @@ pub fn vocabulary() -> Vec<(&'static str, Vec<&'static str>)> {
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// At least one, names unique, in the order of the file.
+    /// Names unique, in the order of the file, which has at least one.
     pub services: Vec<Service>,
     /// How failed hosts are found and taken back.
     pub manager: Manager,
     /// Log file; none: standard error.
     pub log_file: Option<PathBuf>,
-    /// Administration; validated here, served by a later version.
+    /// Administration.
     pub admin: Option<Admin>,
-    /// Path of the control socket; validated here, served by a later version.
-    pub control: Option<PathBuf>,
+    /// The control socket.
+    pub control: Option<Control>,
 }
 
 impl Config {
-    /// One sentence for each thing that is configured and not served by this version, for the log at start.
+    /// One sentence for each thing that is right and still not what an operator is likely to want, for the log at start.
     #[must_use]
-    pub fn not_served_yet(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         if let Some(admin) = &self.admin {
-            if let Some(web) = &admin.web {
-                sentences.push(format!("The administration page on {} is not served by this version.", web.listen));
-            }
-            if let Some(ssh) = &admin.ssh {
-                sentences.push(format!("Administration over SSH on {ssh} is not served by this version."));
-            }
             if admin.web.is_none() && admin.ssh.is_none() {
                 sentences.push(String::from("Administration has no enabled <web> or <ssh>, so nobody can log in."));
+            } else if admin.users.is_empty() {
+                sentences.push(String::from("Administration has no <user>, so nobody can log in."));
+            }
+            if let Some(Web { listen, secure: false, .. }) = &admin.web
+                && !listen.is_loopback()
+            {
+                sentences.push(format!(
+                    "The administration page on {listen} is not secure, so passwords can be read on the way; \
+                     expected secure=\"true\" or a loopback address."
+                ));
             }
         }
-        if let Some(path) = &self.control {
-            sentences.push(format!("The control socket {} is not served by this version.", path.display()));
-        }
-        if self.manager.config_check.is_some() {
-            sentences.push(String::from("Changes are not saved by this version, so <configCheck> does nothing."));
-        }
         sentences
+    }
+
+    /// The administrators, without their secrets.
+    #[must_use]
+    pub fn user_views(&self) -> Vec<UserView> {
+        let users = self.admin.iter().flat_map(|admin| &admin.users);
+        let view = |user: &User| UserView {
+            name: user.name.clone(),
+            full: user.access == Access::Full,
+            password: user.password.is_some(),
+            key: user.key.is_some(),
+        };
+        users.map(view).collect()
+    }
+
+    /// The service of that name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.name == name)
     }
 }
 
@@ -109,12 +135,12 @@ impl Config {
 pub struct Service {
     /// Unique.
     pub name: String,
-    /// At least one; no two listeners of the file share an address.
+    /// At least one; no two listeners of the configuration share an address.
     pub listens: Vec<Listen>,
-    /// At least one, names unique in the service.
+    /// Names unique in the service. A file has at least one.
     pub groups: Vec<Group>,
-    /// Index of the group that serves.
-    pub enabled: usize,
+    /// Index of the group that serves, which has a host. None only in a running configuration, before it has one.
+    pub enabled: Option<usize>,
     /// How long a client may wait for a host; none: the command line's.
     pub connect_timeout: Option<Duration>,
     /// How long a pair may be idle; none: the command line's.
@@ -150,7 +176,7 @@ pub struct Group {
     pub scheduler: SchedulerKind,
     /// How to connect to its hosts, as far as they do not say so themselves; the command line says the rest.
     pub connect: ConnectOptions,
-    /// At least one, names unique in the group.
+    /// Names unique in the group. A file has at least one.
     pub hosts: Vec<Host>,
 }
 
@@ -165,6 +191,8 @@ pub struct Host {
     pub weight: u32,
     /// Most open connections.
     pub max: Option<u32>,
+    /// What the operator wants of it.
+    pub state: AdminState,
     /// How to connect to it; its group and the command line say the rest.
     pub connect: ConnectOptions,
 }
@@ -181,6 +209,17 @@ pub enum Address {
         /// The port.
         port: u16,
     },
+}
+
+impl Address {
+    /// Whether only this machine reaches it.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Socket(address) => address.ip().is_loopback(),
+            Self::Name { host, .. } => host.eq_ignore_ascii_case("localhost"),
+        }
+    }
 }
 
 /// As in the file: `*:80`, `10.0.0.1:80`, `[::1]:80` or `name:80`.
@@ -209,7 +248,7 @@ pub struct Manager {
     pub rise: u32,
     /// Failures in a row after which a host is failed.
     pub fall: u32,
-    /// Time between saves of a changed running configuration; validated here, served by a later version.
+    /// Time between saves of a changed running configuration; none: it is saved when somebody says so.
     pub config_check: Option<Duration>,
 }
 
@@ -231,8 +270,31 @@ pub struct Web {
     pub listen: Address,
     /// Over HTTPS.
     pub secure: bool,
-    /// How often the page refreshes by itself.
+    /// How often the page refreshes by itself where the browser cannot follow events.
     pub refresh: Option<Duration>,
+    /// Names under which browsers may ask for it, besides the address it listens on.
+    pub names: Vec<String>,
+    /// The certificate chain for HTTPS, in PEM; none: one is made and kept.
+    pub certificate: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub key: Option<PathBuf>,
+}
+
+impl Web {
+    /// A page that says nothing else.
+    #[must_use]
+    pub const fn new(listen: Address, secure: bool) -> Self {
+        Self { listen, secure, refresh: None, names: Vec::new(), certificate: None, key: None }
+    }
+}
+
+/// The control socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Its path.
+    pub socket: PathBuf,
+    /// The system's group whose members may use it, besides root and the balancer's own user; a name or a number.
+    pub group: Option<String>,
 }
 
 /// An administrator.
@@ -240,8 +302,10 @@ pub struct Web {
 pub struct User {
     /// The name.
     pub name: String,
-    /// The password's hash, as in the file.
-    pub password: String,
+    /// The password's hash, as in the file; none: no way in but a key.
+    pub password: Option<String>,
+    /// A public key for SSH, as OpenSSH writes it.
+    pub key: Option<String>,
     /// What they may do.
     pub access: Access,
 }

@@ -126,7 +126,7 @@ const TOP: &[Child] = &[
     at_most_one(&CONTROL),
 ];
 
-static SERVICE: Rule = Rule {
+pub(super) static SERVICE: Rule = Rule {
     name: "service",
     attributes: &[
         ("name", NAME),
@@ -155,13 +155,13 @@ macro_rules! with_stream {
     };
 }
 
-static LISTEN: Rule = Rule {
+pub(super) static LISTEN: Rule = Rule {
     name: "listen",
     attributes: with_stream![("ip", ADDRESS), ("backlog", NUMBER), ("defer-accept", TIME), ("fastopen", NUMBER)],
     children: &[],
 };
 
-static GROUP: Rule = Rule {
+pub(super) static GROUP: Rule = Rule {
     name: "group",
     attributes: with_stream![
         ("name", NAME),
@@ -173,13 +173,14 @@ static GROUP: Rule = Rule {
     children: &[at_least_one(&HOST)],
 };
 
-static HOST: Rule = Rule {
+pub(super) static HOST: Rule = Rule {
     name: "host",
     attributes: with_stream![
         ("ip", ADDRESS),
         ("name", NAME),
         ("weight", NUMBER),
         ("max", NUMBER),
+        ("state", "up|drain|down"),
         ("source", SOURCE),
         ("fastopen", BOOLEAN)
     ],
@@ -188,7 +189,7 @@ static HOST: Rule = Rule {
 
 static ENABLE: Rule = Rule { name: "enable", attributes: &[("group", NAME)], children: &[] };
 
-static MANAGER: Rule = Rule {
+pub(super) static MANAGER: Rule = Rule {
     name: "manager",
     attributes: &[("rise", NUMBER), ("fall", NUMBER), ("checktime", TIME)],
     children: &[
@@ -207,7 +208,7 @@ static HEARTBEAT_RULE: Rule = Rule { name: "heartbeat", attributes: INTERVAL_AND
 static CONFIG_CHECK: Rule = Rule { name: "configCheck", attributes: INTERVAL_AND_ENABLE, children: &[] };
 static CHECKTIME: Rule = Rule { name: "checktime", attributes: &[("time", TIME)], children: &[] };
 static LOGGING: Rule = Rule { name: "logging", attributes: &[("file", "FILE")], children: &[] };
-static CONTROL: Rule = Rule { name: "control", attributes: &[("socket", "PATH")], children: &[] };
+static CONTROL: Rule = Rule { name: "control", attributes: &[("socket", "PATH"), ("group", NAME)], children: &[] };
 
 static ADMIN: Rule = Rule {
     name: "admin",
@@ -217,15 +218,23 @@ static ADMIN: Rule = Rule {
 
 static WEB: Rule = Rule {
     name: "web",
-    attributes: &[("listen", ADDRESS), ("enable", BOOLEAN), ("secure", BOOLEAN), ("refresh", TIME)],
+    attributes: &[
+        ("listen", ADDRESS),
+        ("enable", BOOLEAN),
+        ("secure", BOOLEAN),
+        ("refresh", TIME),
+        ("names", "NAME,NAME"),
+        ("certificate", "FILE"),
+        ("key", "FILE"),
+    ],
     children: &[],
 };
 
 static SSH: Rule = Rule { name: "ssh", attributes: &[("listen", ADDRESS), ("enable", BOOLEAN)], children: &[] };
 
-static USER: Rule = Rule {
+pub(super) static USER: Rule = Rule {
     name: "user",
-    attributes: &[("name", NAME), ("password", "HASH"), ("access", "full|readonly")],
+    attributes: &[("name", NAME), ("password", "HASH"), ("access", "full|readonly"), ("key", "TYPE BASE64")],
     children: &[],
 };
 

@@ -17,8 +17,8 @@ const LINE_CHARS_MAX: usize = 120;
 /// A column is as wide as its longest entry, up to this number of characters.
 const COLUMN_CHARS_MAX: usize = 24;
 
-/// The services, listeners, groups (the enabled one marked with `>`), hosts and timings of a configuration, and what of
-/// it is not served yet. At most 24 lines: what does not fit is counted.
+/// The services, listeners, groups (the enabled one marked with `>`), hosts and timings of a configuration, and how
+/// it is managed. At most 24 lines: what does not fit is counted.
 #[must_use]
 pub fn summary(config: &Config) -> String {
     let tail = tail(config);
@@ -81,11 +81,11 @@ fn service_lines(service: &Service, columns: Columns, room: usize) -> Vec<String
     let mut groups: Vec<usize> = (0..service.groups.len()).collect();
     let left_out = if room > groups.len() { 0 } else { groups.len() + 2 - room.max(3) };
     if left_out > 0 {
-        groups.sort_by_key(|index| *index != service.enabled);
+        groups.sort_by_key(|index| Some(*index) != service.enabled);
         groups.truncate(service.groups.len() - left_out);
     }
     for index in groups {
-        let mark = if index == service.enabled { '>' } else { ' ' };
+        let mark = if Some(index) == service.enabled { '>' } else { ' ' };
         lines.push(format!("  {mark} {}", group_line(&service.groups[index], columns.group)));
     }
     if left_out > 0 {
@@ -147,7 +147,31 @@ fn tail(config: &Config) -> Vec<String> {
         format!("heartbeat       {heartbeat}"),
         format!("log             {log}"),
     ];
-    lines.extend(config.not_served_yet().iter().map(|sentence| format!("not served yet  {sentence}")));
+    lines.extend(administration(config));
+    lines
+}
+
+/// How the balancer is managed while it runs.
+fn administration(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(admin) = &config.admin {
+        let users = counted(admin.users.len(), "user");
+        if let Some(web) = &admin.web {
+            let scheme = if web.secure { "https" } else { "http" };
+            lines.push(format!("administration  {scheme}://{} for {users}", web.listen));
+        }
+        if let Some(ssh) = &admin.ssh {
+            let keys = admin.users.iter().filter(|user| user.key.is_some()).count();
+            lines.push(format!("over SSH        {ssh} for {} with a key", counted(keys, "user")));
+        }
+    }
+    if let Some(control) = &config.control {
+        lines.push(format!("control socket  {}", control.socket.display()));
+    }
+    if let Some(interval) = config.manager.config_check {
+        lines.push(format!("changes         saved every {}", show_time(interval)));
+    }
+    lines.extend(config.warnings().iter().map(|sentence| format!("note            {sentence}")));
     lines
 }
 
@@ -236,7 +260,7 @@ service mail  *:25
 failed host     probed every 2s after 30s; down at 1 failure, up at 2 successes
 heartbeat       every 5s
 log             /var/log/director.log
-not served yet  The control socket /run/director.sock is not served by this version.
+control socket  /run/director.sock
 ";
         assert_eq!(summary_of(text), expected);
     }

@@ -1,14 +1,15 @@
 //! A configuration as a file in our own dialect.
 
+use std::path::PathBuf;
+
 use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 
+use super::attributes::{self, given, unless};
 use super::schema::Dialect;
-use super::sockets;
 use super::value::show_time;
-use super::{Access, Admin, Config, Group, Host, Manager, Service, User, Web};
+use super::{Admin, Config, Control, Group, Manager, Service, Web};
 use crate::model::limits::HEARTBEAT;
-use crate::model::scheduler::SchedulerKind;
 
 /// Writes the configuration as a `<director>` file that [`super::parse`] reads back as the same configuration. What has
 /// its default is left out, except names.
@@ -19,13 +20,13 @@ pub fn write(config: &Config) -> String {
         config.services.iter().for_each(|service| file.service(service));
         file.manager(&config.manager);
         if let Some(path) = &config.log_file {
-            file.leaf("logging", &[("file", Some(path.display().to_string()))]);
+            file.leaf("logging", &[("file", path.display().to_string())]);
         }
         if let Some(admin) = &config.admin {
             file.admin(admin);
         }
-        if let Some(path) = &config.control {
-            file.leaf("control", &[("socket", Some(path.display().to_string()))]);
+        if let Some(Control { socket, group }) = &config.control {
+            file.leaf("control", &given([("socket", Some(socket.display().to_string())), ("group", group.clone())]));
         }
     });
     let mut bytes = file.writer.into_inner();
@@ -39,105 +40,65 @@ struct File {
 
 impl File {
     fn service(&mut self, service: &Service) {
-        let attributes = [
-            ("name", Some(service.name.clone())),
-            ("connect-timeout", service.connect_timeout.map(show_time)),
-            ("idle-timeout", service.idle_timeout.map(show_time)),
-            ("fin-timeout", service.fin_timeout.map(show_time)),
-            ("max-connections", service.max_connections.map(|max| max.to_string())),
-        ];
-        self.element("service", &attributes, |file| {
-            for listen in &service.listens {
-                let mut attributes = vec![("ip", Some(listen.address.to_string()))];
-                attributes.extend(given(sockets::shown_listen(&listen.options)));
-                file.leaf("listen", &attributes);
-            }
+        self.element("service", &attributes::service(service), |file| {
+            service.listens.iter().for_each(|listen| file.leaf("listen", &attributes::listen(listen)));
             service.groups.iter().for_each(|group| file.group(group));
-            if let Some(enabled) = service.groups.get(service.enabled).filter(|_| service.enabled > 0) {
-                file.leaf("enable", &[("group", Some(enabled.name.clone()))]);
+            let enabled = service.enabled.filter(|enabled| *enabled > 0);
+            if let Some(enabled) = enabled.and_then(|enabled| service.groups.get(enabled)) {
+                file.leaf("enable", &[("group", enabled.name.clone())]);
             }
         });
     }
 
     fn group(&mut self, group: &Group) {
-        let scheduler = unless(group.scheduler, SchedulerKind::default()).map(|kind| kind.to_string());
-        let mut attributes = vec![("name", Some(group.name.clone())), ("scheduler", scheduler)];
-        attributes.extend(given(sockets::shown_connect(&group.connect)));
-        self.element("group", &attributes, |file| {
-            group.hosts.iter().for_each(|host| file.host(host));
+        self.element("group", &attributes::group(group), |file| {
+            group.hosts.iter().for_each(|host| file.leaf("host", &attributes::host(host)));
         });
-    }
-
-    fn host(&mut self, host: &Host) {
-        let mut attributes = vec![
-            ("name", Some(host.name.clone())),
-            ("ip", Some(host.address.to_string())),
-            ("weight", unless(host.weight, 1).map(|weight| weight.to_string())),
-            ("max", host.max.map(|max| max.to_string())),
-        ];
-        attributes.extend(given(sockets::shown_connect(&host.connect)));
-        self.leaf("host", &attributes);
     }
 
     fn manager(&mut self, manager: &Manager) {
         let Manager { host_check, checktime, heartbeat, rise, fall, config_check } = *manager;
         let host_check = unless(host_check, Dialect::Director.host_check());
-        let attributes = [
+        let attributes = given([
             ("rise", unless(rise, 1).map(|rise| rise.to_string())),
             ("fall", unless(fall, 1).map(|fall| fall.to_string())),
             ("checktime", unless(checktime, Dialect::Director.checktime()).map(show_time)),
-        ];
+        ]);
         let has_children = host_check.is_some() || heartbeat.is_some() || config_check.is_some();
-        if !has_children && attributes.iter().all(|(_, value)| value.is_none()) {
+        if !has_children && attributes.is_empty() {
             return;
         }
-        let on = || ("enable", Some(String::from("true")));
         self.element("manager", &attributes, |file| {
             if let Some(interval) = host_check {
-                file.leaf("hostCheck", &[("interval", Some(show_time(interval)))]);
+                file.leaf("hostCheck", &[("interval", show_time(interval))]);
             }
             if let Some(interval) = heartbeat {
-                file.leaf("heartbeat", &[("interval", unless(interval, HEARTBEAT).map(show_time)), on()]);
+                let interval = unless(interval, HEARTBEAT).map(show_time);
+                file.leaf("heartbeat", &given([("interval", interval), ("enable", yes())]));
             }
             if let Some(interval) = config_check {
-                file.leaf("configCheck", &[("interval", Some(show_time(interval))), on()]);
+                file.leaf("configCheck", &given([("interval", Some(show_time(interval))), ("enable", yes())]));
             }
         });
     }
 
     fn admin(&mut self, admin: &Admin) {
-        let yes = || Some(String::from("true"));
         self.element("admin", &[], |file| {
-            if let Some(Web { listen, secure, refresh }) = &admin.web {
-                let listen = Some(listen.to_string());
-                let secure = secure.then(yes).flatten();
-                let refresh = refresh.map(show_time);
-                file.leaf("web", &[("listen", listen), ("secure", secure), ("refresh", refresh), ("enable", yes())]);
+            if let Some(web) = &admin.web {
+                file.leaf("web", &shown_web(web));
             }
             if let Some(listen) = &admin.ssh {
-                file.leaf("ssh", &[("listen", Some(listen.to_string())), ("enable", yes())]);
+                file.leaf("ssh", &given([("listen", Some(listen.to_string())), ("enable", yes())]));
             }
-            for User { name, password, access } in &admin.users {
-                let access = match access {
-                    Access::Full => "full",
-                    Access::ReadOnly => "readonly",
-                };
-                let (name, password, access) = (name.clone(), password.clone(), access.to_owned());
-                file.leaf("user", &[("name", Some(name)), ("password", Some(password)), ("access", Some(access))]);
-            }
+            admin.users.iter().for_each(|user| file.leaf("user", &attributes::user(user)));
         });
     }
 
-    fn leaf(&mut self, name: &'static str, attributes: &[(&'static str, Option<String>)]) {
+    fn leaf(&mut self, name: &'static str, attributes: &[(&'static str, String)]) {
         self.event(Event::Empty(start(name, attributes)));
     }
 
-    fn element(
-        &mut self,
-        name: &'static str,
-        attributes: &[(&'static str, Option<String>)],
-        children: impl FnOnce(&mut Self),
-    ) {
+    fn element(&mut self, name: &'static str, attributes: &[(&'static str, String)], children: impl FnOnce(&mut Self)) {
         self.event(Event::Start(start(name, attributes)));
         children(self);
         self.event(Event::End(BytesEnd::new(name)));
@@ -148,24 +109,30 @@ impl File {
     }
 }
 
-/// The attributes that have a value, escaped.
-fn start(name: &'static str, attributes: &[(&'static str, Option<String>)]) -> BytesStart<'static> {
+fn shown_web(web: &Web) -> attributes::Shown {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    given([
+        ("listen", Some(web.listen.to_string())),
+        ("secure", web.secure.then(yes).flatten()),
+        ("refresh", web.refresh.map(show_time)),
+        ("names", (!web.names.is_empty()).then(|| web.names.join(","))),
+        ("certificate", path(&web.certificate)),
+        ("key", path(&web.key)),
+        ("enable", yes()),
+    ])
+}
+
+fn yes() -> Option<String> {
+    Some(String::from("true"))
+}
+
+/// The attributes, escaped.
+fn start(name: &'static str, attributes: &[(&'static str, String)]) -> BytesStart<'static> {
     let mut start = BytesStart::new(name);
     for (name, value) in attributes {
-        if let Some(value) = value {
-            start.push_attribute((*name, value.as_str()));
-        }
+        start.push_attribute((*name, value.as_str()));
     }
     start
-}
-
-/// Options that are there, as attributes.
-fn given(shown: Vec<(&'static str, String)>) -> impl Iterator<Item = (&'static str, Option<String>)> {
-    shown.into_iter().map(|(name, value)| (name, Some(value)))
-}
-
-fn unless<T: PartialEq>(value: T, default: T) -> Option<T> {
-    (value != default).then_some(value)
 }
 
 #[cfg(test)]

@@ -50,9 +50,8 @@ pub(super) fn run(mut options: Options) -> Result<(), Failure> {
     }
     let front = free_port()?;
     let text = configuration(front, &addrs);
-    let load = move || config::parse(&text, "demo").map_err(|errors| errors.to_string());
-    let config = load().map_err(Failure::Start)?;
-    life::run(&options, Source { config, loader: Box::new(load) }, || greet(front))
+    let config = config::parse(&text, "demo").map_err(|errors| Failure::Start(errors.to_string()))?;
+    life::run(&options, Source { config, file: None }, || greet(front))
 }
 
 fn free_port() -> Result<SocketAddr, Failure> {

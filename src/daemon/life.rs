@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::io;
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::thread;
 
 use log::{error, info, warn};
 
+use super::house::House;
 use super::kernel;
 use super::limits::{self, Asked, Machine, Plan};
 use super::logging::{Log, log_panics};
@@ -17,7 +19,7 @@ use super::pidfile::Pidfile;
 use super::signals::{Receiver, Watch};
 use super::{Failure, counted};
 use crate::config::Config;
-use crate::manager::run::{Defaults, Desk, Loader, Running, StartError};
+use crate::manager::run::{Defaults, Desk, Running, StartError};
 use crate::model::limits::REACTORS_MAX;
 use crate::reactor::{Reactors, Settings};
 use crate::sys::clock::Clock;
@@ -28,8 +30,8 @@ use crate::sys::steer::Steering;
 pub(super) struct Source {
     /// To start with.
     pub(super) config: Config,
-    /// For reloads.
-    pub(super) loader: Loader,
+    /// The file for reloads and saves; none: there is none.
+    pub(super) file: Option<PathBuf>,
 }
 
 /// Balances until a signal ends it. `greet` is called once clients are served.
@@ -72,7 +74,7 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
     info!("{plan}");
     plan.warn_if_lowered(asked);
     kernel::advise(options.backlog());
-    for line in source.config.not_served_yet() {
+    for line in source.config.warnings() {
         warn!("{line}");
     }
     let reactors = Reactors::start(&settings(options, cpus, plan), clock, &desk.reports());
@@ -112,25 +114,8 @@ fn manage(
     desk: Desk,
     reactors: &Reactors,
 ) -> Result<Running, StartError> {
-    let applied = Arc::clone(log);
-    desk.start(
-        &source.config,
-        defaults,
-        with_log(source.loader, Arc::clone(log)),
-        reactors.mailboxes().to_vec(),
-        reactors.counters().to_vec(),
-        Box::new(move |_| applied.commit()),
-    )
-}
-
-/// A loader that also opens the log file which a configuration asks for: one that cannot be opened is an error of the
-/// configuration, and like any other it leaves everything as it is.
-fn with_log(mut loader: Loader, log: Arc<Log>) -> Loader {
-    Box::new(move || {
-        let config = loader()?;
-        log.prepare(config.log_file.as_deref()).map_err(|error| error.to_string())?;
-        Ok(config)
-    })
+    let surroundings = Box::new(House::new(&source, Arc::clone(log)));
+    desk.start(&source.config, defaults, surroundings, reactors.mailboxes().to_vec(), reactors.counters().to_vec())
 }
 
 /// The processor of each reactor.

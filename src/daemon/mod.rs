@@ -6,6 +6,7 @@
 mod demo;
 mod doctor;
 mod flags;
+mod house;
 mod kernel;
 mod life;
 mod limits;
@@ -18,7 +19,7 @@ mod values;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config;
@@ -106,9 +107,7 @@ fn obey(request: Request) -> Result<(), Failure> {
 
 fn balance(options: &Options, file: &Path) -> Result<(), Failure> {
     let config = config::load(file).map_err(Failure::Config)?;
-    let again = PathBuf::from(file);
-    let loader = Box::new(move || config::load(&again).map_err(|errors| errors.to_string()));
-    life::run(options, Source { config, loader }, || {})
+    life::run(options, Source { config, file: Some(file.to_owned()) }, || {})
 }
 
 /// Prints, unless nobody reads: who closed the output needs no panic.

@@ -16,7 +16,7 @@ use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
 use super::logging::Log;
-use crate::model::command::Command;
+use crate::model::command::{Command, Origin, Request};
 use crate::sys::mailbox::Mailbox;
 
 /// The exit code of a process that was told twice to end: it did what it was told.
@@ -33,7 +33,7 @@ pub(super) struct Watch {
 #[derive(Debug)]
 pub(super) struct Receiver {
     /// The manager's.
-    pub(super) commands: Mailbox<Command>,
+    pub(super) commands: Mailbox<Request>,
     /// Reopened on `SIGHUP`.
     pub(super) log: Arc<Log>,
     /// How long ending waits for connections; for the log.
@@ -80,23 +80,24 @@ impl Receiver {
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                 let wait = crate::config::show_time(self.drain_timeout);
                 info!("{name}: no new connections, open ones have {wait} to finish; once more ends at once");
-                self.tell(Command::Shutdown);
+                self.tell(Command::Shutdown, name);
             }
             SIGHUP => {
                 info!("SIGHUP: the log is reopened and the configuration read again");
                 if let Err(error) = self.log.reopen() {
                     error!("{error}; the log stays where it is");
                 }
-                self.tell(Command::Reload);
+                self.tell(Command::Reload { confirm: None }, "SIGHUP");
             }
-            SIGUSR1 => self.tell(Command::LogCounters),
-            SIGUSR2 => self.tell(Command::LogLoops),
+            SIGUSR1 => self.tell(Command::LogCounters, "SIGUSR1"),
+            SIGUSR2 => self.tell(Command::LogLoops, "SIGUSR2"),
             other => warn!("signal {other} is not expected"),
         }
     }
 
-    fn tell(&self, command: Command) {
-        if self.commands.post(command).is_err() {
+    fn tell(&self, command: Command, signal: &str) {
+        let request = Request::unanswered(command, Origin::new("the system", format!("signal {signal}")));
+        if let Err(Request { command, .. }) = self.commands.post(request) {
             error!("{command:?} is not obeyed: the manager does not take commands");
         }
     }

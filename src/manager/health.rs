@@ -198,6 +198,20 @@ impl Health {
         Some(HostStatus::Up)
     }
 
+    /// An operator says that it answers. Returns the new status if it changed.
+    pub fn take_back(&mut self, now: Moment, rules: &config::Manager) -> Option<HostStatus> {
+        (self.failures, self.flaps) = (0, 0);
+        if self.status == HostStatus::Up {
+            return None;
+        }
+        self.status = HostStatus::Up;
+        self.since = now;
+        self.returned = None;
+        self.eager = None;
+        self.due = self.heartbeat(now, rules);
+        Some(HostStatus::Up)
+    }
+
     /// The probe failed for a reason of the host's. Returns the new status if it changed.
     pub fn on_probe_failed(&mut self, now: Moment, rules: &config::Manager) -> Option<HostStatus> {
         let period = match (self.status, rules.heartbeat) {

@@ -10,7 +10,7 @@ use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::PROBE_TIMEOUT_MAX;
 use crate::model::outcome::{Blame, Fault};
 use crate::model::report::Report;
-use crate::model::status::HostStatus;
+use crate::model::status::{AdminState, HostStatus};
 use crate::model::time::Moment;
 
 use super::Manager;
@@ -104,8 +104,8 @@ impl Manager {
         for (number, group) in service.groups.iter().enumerate() {
             for host in group.entries.iter().flat_map(|entry| &entry.hosts) {
                 if let Some(known) = self.registry.hosts.get_mut(host) {
-                    known.health.watch(now, number == service.config.enabled, &self.rules);
-                    self.probes.plan(*host, known.health.next_probe());
+                    known.health.watch(now, Some(number) == service.config.enabled, &self.rules);
+                    self.probes.plan(*host, known.next_probe());
                 }
             }
         }
@@ -115,20 +115,20 @@ impl Manager {
     pub(super) fn settle_eagerness(&mut self, now: Moment, id: ServiceId) {
         let Some(service) = self.registry.services.get(&id) else { return };
         let candidates: BTreeSet<HostId> =
-            service.serving().filter(|(_, config)| config.weight > 0).map(|(host, _)| host).collect();
+            service.serving().filter(|(_, config)| is_wanted(config)).map(|(host, _)| host).collect();
         let is_down = |id| self.registry.hosts.get(id).is_some_and(|host| host.health.status() == HostStatus::Down);
         let none_left = candidates.iter().all(is_down);
         for host in service.groups.iter().flat_map(|group| &group.entries).flat_map(|entry| &entry.hosts) {
             let Some(known) = self.registry.hosts.get_mut(host) else { continue };
             if known.health.status() == HostStatus::Down {
                 known.health.set_eager(now, none_left && candidates.contains(host));
-                self.probes.plan(*host, known.health.next_probe());
+                self.probes.plan(*host, known.next_probe());
             }
         }
     }
 
     /// Lets `event` change a host's health, and does what follows from it. `event` says why if the status changed.
-    fn with_health(
+    pub(super) fn with_health(
         &mut self,
         now: Moment,
         id: HostId,
@@ -137,9 +137,10 @@ impl Manager {
         let Some(host) = self.registry.hosts.get_mut(&id) else { return };
         let (old, since) = (host.health.status(), host.health.since());
         let why = event(host, &self.rules);
-        self.probes.plan(id, host.health.next_probe());
+        self.probes.plan(id, host.next_probe());
         let (service, new) = (host.at.service, host.health.status());
         if let Some(why) = why {
+            host.why.clone_from(&why);
             self.dirty.insert(service);
             self.tell_state(id, old, new, &why, now.since(since));
         }
@@ -155,4 +156,9 @@ impl Manager {
         let line = format!("state {place} old={old} new={new} why={why} for={lasted}");
         self.tell(level, line);
     }
+}
+
+/// Whether the host is to get new connections while it is up.
+fn is_wanted(config: &crate::config::Host) -> bool {
+    config.weight > 0 && config.state == AdminState::Up
 }

@@ -7,7 +7,7 @@
 //! - `judge` turns reports and probes into status changes, with one `health` a host and the plan of all `probes`;
 //! - `registry` holds what is configured and what outlives a reload, `names` what host names resolved to;
 //! - `publication` makes of it what reactors see, for a group of many hosts not more often than they can follow;
-//!   `changes`, `line`, `counter_lines` and `loop_table` make what people read.
+//!   `changes`, `line`, `counter_lines` and `loop_table` make what people read, `view` what programs do.
 //!
 //! [`run`] is the thread around it, and all that touches the system. The data plane goes on with what it knows when the
 //! manager stalls.
@@ -26,6 +26,7 @@ mod registry;
 pub mod run;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

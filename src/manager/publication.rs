@@ -5,10 +5,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::{EXACT_HOSTS_MAX, PUBLISH_PAUSE_PER_HOST};
 use crate::model::service::{HostSpec, ServiceSpec};
 use crate::model::socket_options::{ConnectOptions, Outbound};
+use crate::model::status::AdminState;
 use crate::model::time::Moment;
 
 use super::registry::{Registry, Service};
@@ -49,32 +51,32 @@ impl Registry {
 
     fn spec(&self, id: ServiceId, service: &Service, settings: &Settings) -> ServiceSpec {
         let config = &service.config;
-        let enabled = config.enabled;
+        let serving = config.enabled.map(|at| (config.groups[at].scheduler, &service.groups[at].rotation));
+        let (scheduler, rotation) = serving.map(|(kind, rotation)| (kind, Arc::clone(rotation))).unwrap_or_default();
         ServiceSpec {
             id,
             generation: 1,
             name: Arc::clone(&service.name),
-            scheduler: config.groups[enabled].scheduler,
-            hosts: service
-                .serving()
-                .filter_map(|(host, config)| self.host_spec(host, config.weight, config.max, settings))
-                .collect(),
+            scheduler,
+            hosts: service.serving().filter_map(|(host, config)| self.host_spec(host, config, settings)).collect(),
             connect_timeout: config.connect_timeout.unwrap_or(settings.connect_timeout),
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
             fin_timeout: config.fin_timeout.unwrap_or(settings.fin_timeout),
             max_connections: config.max_connections,
-            rotation: Arc::clone(&service.groups[enabled].rotation),
+            rotation,
             counters: Arc::clone(&service.counters),
         }
     }
 
-    fn host_spec(&self, id: HostId, weight: u32, max: Option<u32>, settings: &Settings) -> Option<HostSpec> {
+    fn host_spec(&self, id: HostId, config: &config::Host, settings: &Settings) -> Option<HostSpec> {
         let host = self.hosts.get(&id)?;
+        // Reactors know one way to give a host nothing new.
+        let weight = if config.state == AdminState::Up { config.weight } else { 0 };
         Some(HostSpec {
             id,
             addr: host.addr,
             weight,
-            max,
+            max: config.max,
             status: host.health.status(),
             may_meet_itself: may_meet_itself(host.addr, host.outbound.as_deref(), settings),
             outbound: host.outbound.clone(),

@@ -13,7 +13,7 @@ use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::service::ServiceSpec;
 use crate::model::socket_options::{ConnectOptions, Outbound};
-use crate::model::status::HostStatus;
+use crate::model::status::{AdminState, HostStatus};
 use crate::model::time::Moment;
 
 use super::changes::Changes;
@@ -26,6 +26,8 @@ use super::names::{NameState, Names};
 pub(super) struct Registry {
     pub(super) services: BTreeMap<ServiceId, Service>,
     pub(super) hosts: BTreeMap<HostId, Host>,
+    /// The services in the order of the configuration.
+    pub(super) order: Vec<ServiceId>,
     /// How to connect to hosts, as far as the configuration does not say.
     connect: ConnectOptions,
     next_service: u32,
@@ -79,6 +81,9 @@ pub(super) struct Host {
     pub(super) addr: SocketAddr,
     pub(super) counters: Arc<HostCounters>,
     pub(super) health: Health,
+    /// Why it has the status that it has; empty as long as nothing has happened.
+    pub(super) why: String,
+    pub(super) admin: AdminState,
     pub(super) outbound: Option<Arc<Outbound>>,
 }
 
@@ -103,6 +108,7 @@ impl Registry {
             }
             gone.services.push(*id);
         }
+        self.order.clear();
         for service in &config.services {
             let known = old.get(service.name.as_str()).copied();
             let id = known.unwrap_or_else(|| ServiceId(next(&mut self.next_service)));
@@ -112,6 +118,7 @@ impl Registry {
                 None => changes.services_added.push(service.name.clone()),
             }
             self.place_service(now, id, service, names, &mut changes, &mut gone);
+            self.order.push(id);
         }
         for host in &gone.hosts {
             self.hosts.remove(host);
@@ -165,6 +172,7 @@ impl Registry {
             });
             let host = self.hosts.entry(id).or_insert_with(|| Host::new(now, id, at, addr));
             host.at = at;
+            host.admin = group.hosts[at.entry].state;
             host.take_connect(&connect);
             entry.hosts.push(id);
         }
@@ -256,8 +264,9 @@ impl Service {
 
     /// Hosts of the group that serves, each with its weight.
     pub(super) fn serving(&self) -> impl Iterator<Item = (HostId, &config::Host)> {
-        let entries = self.groups[self.config.enabled].entries.iter();
-        let configs = &self.config.groups[self.config.enabled].hosts;
+        let serving = self.config.enabled;
+        let entries = serving.into_iter().flat_map(|at| &self.groups[at].entries);
+        let configs = serving.into_iter().flat_map(|at| &self.config.groups[at].hosts);
         entries.zip(configs).flat_map(|(entry, config)| entry.hosts.iter().map(move |id| (*id, config)))
     }
 
@@ -308,7 +317,20 @@ impl Entry {
 
 impl Host {
     fn new(now: Moment, id: HostId, at: Position, addr: SocketAddr) -> Self {
-        Self { at, addr, counters: Arc::default(), health: Health::new(now, id.0), outbound: None }
+        Self {
+            at,
+            addr,
+            counters: Arc::default(),
+            health: Health::new(now, id.0),
+            why: String::new(),
+            admin: AdminState::Up,
+            outbound: None,
+        }
+    }
+
+    /// When to probe it. What is out of service is left alone.
+    pub(super) fn next_probe(&self) -> Option<Moment> {
+        if self.admin == AdminState::Down { None } else { self.health.next_probe() }
     }
 
     /// Takes how to connect to it. What stays the same keeps the turn of its source addresses.

@@ -12,6 +12,7 @@ use super::histogram::Histogram;
 use super::id::HostId;
 use super::limits::FREED_KEPT;
 use super::outcome::CloseReason;
+use super::snapshot::ReactorView;
 use super::time::Moment;
 
 /// One host's counters and the suspicion of it that all reactors share. A cache line pair of its own.
@@ -266,6 +267,39 @@ impl ReactorCounters {
         raise(&self.buffers_peak, self.buffers.load(Relaxed));
         self.turn_time.record(took);
         self.turns.store(self.turns.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+impl ReactorCounters {
+    /// All of them by name, at this moment.
+    #[must_use]
+    pub fn view(&self) -> ReactorView {
+        let wide = |counter: &AtomicU32| u64::from(counter.load(Relaxed));
+        let long = |counter: &AtomicU64| counter.load(Relaxed);
+        ReactorView {
+            values: vec![
+                ("turns", long(&self.turns)),
+                ("events", long(&self.events)),
+                ("events_peak", wide(&self.events_peak)),
+                ("accepted", long(&self.accepted)),
+                ("handed_over", long(&self.handed_over)),
+                ("open", wide(&self.open)),
+                ("accept_pauses", long(&self.accept_pauses)),
+                ("accept_errors", long(&self.accept_errors)),
+                ("budget_spent", long(&self.budget_spent)),
+                ("buffers", wide(&self.buffers)),
+                ("buffers_peak", wide(&self.buffers_peak)),
+                ("bytes_copied", long(&self.bytes_copied)),
+                ("bytes_spliced", long(&self.bytes_spliced)),
+                ("pipes", wide(&self.pipes)),
+                ("arrivals_sampled", long(&self.arrivals_sampled)),
+                ("packets_elsewhere", long(&self.packets_elsewhere)),
+                ("reports_dropped", long(&self.reports_dropped)),
+                ("panics", long(&self.panics)),
+                ("freezes", long(&self.freezes)),
+            ],
+            turns: self.turn_time.counts(),
+        }
     }
 }
 

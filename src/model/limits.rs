@@ -206,6 +206,22 @@ pub const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 pub const RESOLVE_FIRST: Duration = Duration::from_secs(2);
 /// How long a reload waits for the reactors to take it over.
 pub const RELOAD_TAKEN: Duration = Duration::from_millis(500);
+/// Time between two looks at whether they have.
+pub const TAKEN_LOOK: Duration = Duration::from_micros(200);
+/// How long a question to the reactors (sessions) waits for their answers.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(1);
+/// Time between two looks at whether they have come.
+pub const ANSWER_LOOK: Duration = Duration::from_millis(1);
+/// Most questions to the reactors at a time.
+pub const QUESTIONS_MAX: usize = 64;
+/// Most sessions that a list has.
+pub const SESSIONS_LISTED_MAX: usize = 10_000;
+/// Sessions that a list has unless it is asked for another number.
+pub const SESSIONS_LISTED: usize = 100;
+/// Events that are kept in memory.
+pub const EVENTS_KEPT: usize = 1000;
+/// Longest time that a load may wait to be confirmed.
+pub const CONFIRM_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Time between resolutions of a name that did not resolve.
 pub const RESOLVE_FAILED_EVERY: Duration = Duration::from_secs(5);
 /// Time after which the answer to a resolution is no longer expected.

@@ -2,10 +2,12 @@
 //!
 //! Standard library only, and no behaviour beyond keeping a value consistent. Everything that crosses a thread is
 //! declared here: [`update::Update`] (manager to reactor), [`report::Report`] (reactor to manager) and
-//! [`command::Command`] (front-end to manager).
+//! [`command::Request`] (front-end to manager).
 
+pub mod change;
 pub mod command;
 pub mod counters;
+pub mod event;
 pub mod histogram;
 pub mod id;
 pub mod limits;
@@ -14,6 +16,8 @@ pub mod report;
 pub mod rng;
 pub mod scheduler;
 pub mod service;
+pub mod session;
+pub mod snapshot;
 pub mod socket_options;
 pub mod status;
 pub mod time;

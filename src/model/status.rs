@@ -1,6 +1,7 @@
 //! What the manager says of a host.
 
-/// Whether a host answers, as the manager judges it. What an operator wants of it is its weight:
+/// Whether a host answers, as the manager judges it. What an operator wants of it is its weight and its [`AdminState`],
+/// of which any but `Up` counts as the weight 0:
 ///
 /// | status | weight | new connections | last resort | live connections |
 /// |--------|--------|-----------------|-------------|------------------|
@@ -18,4 +19,40 @@ pub enum HostStatus {
     Up,
     /// It failed, and no probe has shown otherwise since.
     Down,
+}
+
+/// What an operator wants of a host.
+///
+/// | state | new connections | live connections | probes |
+/// |-------|-----------------|------------------|--------|
+/// | Up    | as its weight and status say | kept | yes |
+/// | Drain | no              | kept             | yes    |
+/// | Down  | no              | kept             | no     |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AdminState {
+    /// It is to serve.
+    #[default]
+    Up,
+    /// It is to finish what it has.
+    Drain,
+    /// It is out of service: its failures are nobody's concern.
+    Down,
+}
+
+impl AdminState {
+    /// The word of the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Drain => "drain",
+            Self::Down => "down",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Up, Self::Drain, Self::Down].into_iter().find(|state| state.name() == name)
+    }
 }

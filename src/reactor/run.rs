@@ -255,6 +255,7 @@ impl Reactor {
                     }
                 }
                 Update::Drain(wait) => self.drain(now, wait),
+                Update::Sessions(_) | Update::Kill(_) => {}
             }
             self.counters.mail_read.fetch_add(1, Release);
         }

@@ -9,7 +9,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::config::{Access, Address, Admin, Config, Group, Host, Listen, Manager, Service, User, Web};
+use crate::config::{Access, Address, Admin, Config, Control, Group, Host, Listen, Manager, Service, User, Web};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
     SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
@@ -18,10 +18,12 @@ use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{
     Congestion, ConnectOptions, Keepalive, ListenOptions, SourceRange, Sources, StreamOptions,
 };
+use crate::model::status::AdminState;
 
 /// Any valid configuration. Listeners are on ports below 20000, each on its own or on 0, hosts above: none meet.
 pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
-    let parts = (vec(service(), 1..4), manager(), of(path()), of(admin()), of(path()));
+    let control = (path(), of(name())).prop_map(|(socket, group)| Control { socket, group });
+    let parts = (vec(service(), 1..4), manager(), of(path()), of(admin()), of(control));
     parts.prop_map(|(services, manager, log_file, admin, control)| {
         let mut config = Config { services, manager, log_file, admin, control };
         separate(&mut config);
@@ -34,7 +36,7 @@ fn service() -> impl Strategy<Value = Service> {
     let listen = (address(), listen_options()).prop_map(|(address, options)| Listen { address, options });
     let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, of(1..=u32::MAX));
     parts.prop_map(|(name, listens, groups, enabled, times, max_connections)| {
-        let enabled = enabled.index(groups.len());
+        let enabled = Some(enabled.index(groups.len()));
         let (connect_timeout, idle_timeout, fin_timeout) = times;
         Service { name, listens, groups, enabled, connect_timeout, idle_timeout, fin_timeout, max_connections }
     })
@@ -47,8 +49,9 @@ fn group() -> impl Strategy<Value = Group> {
 
 fn host() -> impl Strategy<Value = Host> {
     let weight = prop_oneof![Just(1), 0..=WEIGHT_MAX];
-    let parts = (name(), address(), 20_000..=u16::MAX, weight, of(1..=u32::MAX), connect_options());
-    parts.prop_map(|(name, mut address, port, weight, max, mut connect)| {
+    let state = select(&[AdminState::Up, AdminState::Drain, AdminState::Down][..]);
+    let parts = (name(), address(), 20_000..=u16::MAX, weight, of(1..=u32::MAX), state, connect_options());
+    parts.prop_map(|(name, mut address, port, weight, max, state, mut connect)| {
         set_port(&mut address, port);
         if let Address::Socket(socket) = &mut address
             && socket.ip().is_unspecified()
@@ -60,7 +63,7 @@ fn host() -> impl Strategy<Value = Host> {
         {
             connect.source = None;
         }
-        Host { name, address, weight, max, connect }
+        Host { name, address, weight, max, state, connect }
     })
 }
 
@@ -131,11 +134,21 @@ fn manager() -> impl Strategy<Value = Manager> {
 }
 
 fn admin() -> impl Strategy<Value = Admin> {
-    let web = (address(), any::<bool>(), of(positive_time()));
-    let web = web.prop_map(|(listen, secure, refresh)| Web { listen, secure, refresh });
+    let names = vec("[a-z0-9.-]{1,20}", 0..3);
+    let web = (address(), any::<bool>(), of(positive_time()), names, of((path(), path())));
+    let web = web.prop_map(|(listen, secure, refresh, names, files)| {
+        let (certificate, key) = files.unzip();
+        Web { listen, secure, refresh, names, certificate, key }
+    });
     let access = select(&[Access::Full, Access::ReadOnly][..]);
-    let user = (name(), "[!-~ä]{1,20}", access);
-    let user = user.prop_map(|(name, password, access)| User { name, password, access });
+    let key = "ssh-ed25519 AAAA[a-zA-Z0-9+/]{8,40}( [!-~]{1,9})?";
+    let ways = prop_oneof![
+        "[!-~ä]{1,20}".prop_map(|password| (Some(password), None)),
+        key.prop_map(|key| (None, Some(key))),
+        ("[!-~ä]{1,20}", key).prop_map(|(password, key)| (Some(password), Some(key))),
+    ];
+    let user = (name(), ways, access);
+    let user = user.prop_map(|(name, (password, key), access)| User { name, password, key, access });
     (of(web), of(address()), vec(user, 0..3)).prop_map(|(web, ssh, users)| Admin { web, ssh, users })
 }
 

@@ -30,7 +30,7 @@ fn old_web(admin: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Web
     let secure = admin.optional("secure", value::boolean, errors);
     let (listen, secure) = (listen?, secure?);
     match (listen, secure) {
-        (Some(listen), secure) => Ok(Some(Web { listen, secure: secure.unwrap_or(false), refresh: None })),
+        (Some(listen), secure) => Ok(Some(Web::new(listen, secure.unwrap_or(false)))),
         (None, Some(true)) => {
             let at = admin.attribute("secure").map_or(admin.at(), |secure| secure.at);
             Err(errors.report(at, "secure without listen, expected listen=\"ADDRESS:PORT\" beside it"))
@@ -43,8 +43,17 @@ fn web(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Web>,
     let listen = enabled_listen(element, errors);
     let secure = element.optional("secure", value::boolean, errors);
     let refresh = element.optional("refresh", value::positive_time, errors);
-    let (secure, refresh) = (secure?.unwrap_or(false), refresh?);
-    Ok(listen?.map(|listen| Web { listen, secure, refresh }))
+    let names = element.optional("names", value::host_names, errors);
+    let certificate = element.optional("certificate", value::path, errors);
+    let key = element.optional("key", value::path, errors);
+    let (secure, refresh, names) = (secure?.unwrap_or(false), refresh?, names?.unwrap_or_default());
+    let (certificate, key) = (certificate?, key?);
+    if certificate.is_some() != key.is_some() {
+        let (has, lacks) = if key.is_some() { ("key", "certificate") } else { ("certificate", "key") };
+        let at = element.attribute(has).map_or(element.at(), |attribute| attribute.at);
+        return Err(errors.report(at, format!("{has} without {lacks}, expected both or none")));
+    }
+    Ok(listen?.map(|listen| Web { listen, secure, refresh, names, certificate, key }))
 }
 
 /// Where something listens that is off unless `enable` is true.
@@ -69,9 +78,13 @@ fn users(admin: &Element<'_>, errors: &mut Collector<'_>) -> Result<Vec<User>, R
 
 fn user(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<User, Reported> {
     let name = element.required("name", value::name, errors);
-    let password = element.required("password", value::password, errors);
+    let key = element.optional("key", value::public_key, errors);
+    let password = match element.attribute("key") {
+        Some(_) => element.optional("password", value::password, errors),
+        None => element.required("password", value::password, errors).map(Some),
+    };
     let access = element.required("access", value::access, errors);
-    Ok(User { name: name?, password: password?, access: access? })
+    Ok(User { name: name?, password: password?, key: key?, access: access? })
 }
 
 #[cfg(test)]
@@ -90,7 +103,7 @@ mod tests {
     fn admin_in_either_form_is_the_same() {
         let old = with("<admin listen='127.0.0.1:7001' secure='yes'/>").admin;
         let new = with("<admin><web listen='127.0.0.1:7001' secure='true' enable='true'/></admin>").admin;
-        let web = Web { listen: address("127.0.0.1:7001"), secure: true, refresh: None };
+        let web = Web::new(address("127.0.0.1:7001"), true);
         assert_eq!(old, Some(Admin { web: Some(web), ..Admin::default() }));
         assert_eq!(old, new);
     }
@@ -112,7 +125,7 @@ mod tests {
         let admin = with("<admin><web listen='*:7'/><ssh listen='*:8' enable='false'/></admin>").admin.unwrap();
         assert_eq!(admin, Admin::default());
         let admin = with("<admin><web listen='*:7' refresh='30' enable='1'/><ssh listen='*:8' enable='1'/></admin>");
-        let web = Web { listen: address("0.0.0.0:7"), secure: false, refresh: Some(Duration::from_secs(30)) };
+        let web = Web { refresh: Some(Duration::from_secs(30)), ..Web::new(address("0.0.0.0:7"), false) };
         let expected = Admin { web: Some(web), ssh: Some(address("0.0.0.0:8")), users: Vec::new() };
         assert_eq!(admin.admin, Some(expected));
     }
@@ -126,7 +139,7 @@ mod tests {
     #[test]
     fn user_is_read_whole() {
         let users = with("<admin><user name='a' password='x' access='readonly'/></admin>").admin.unwrap().users;
-        let expected = User { name: "a".into(), password: "x".into(), access: Access::ReadOnly };
+        let expected = User { name: "a".into(), password: Some("x".into()), key: None, access: Access::ReadOnly };
         assert_eq!(users, [expected]);
     }
 

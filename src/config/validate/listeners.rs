@@ -8,10 +8,10 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use crate::config::Address;
 use crate::config::error::{Collector, quoted};
 use crate::config::value;
 use crate::config::xml::{Attribute, Element};
+use crate::config::{Address, Config};
 
 /// Reports every listener that meets an earlier one, the administration's included, and every host that is a listener
 /// of its own service.
@@ -50,6 +50,38 @@ fn check_loops(service: &Element<'_>, errors: &mut Collector<'_>) {
             errors.report(ip.at, format!("ip={value}: {what}"));
         }
     }
+}
+
+/// The listener of a valid configuration that another one on `address` would meet, in words.
+pub(in crate::config) fn met_by(config: &Config, address: &Address) -> Option<String> {
+    let mut taken = Taken::default();
+    let mut owners: Vec<String> = Vec::new();
+    let mut add = |address: &Address, owner: String| {
+        if port(address) != 0 {
+            taken.add(address, owners.len());
+        }
+        owners.push(owner);
+    };
+    for service in &config.services {
+        for listen in &service.listens {
+            add(&listen.address, format!("the listener {} of service {}", listen.address, quoted(&service.name)));
+        }
+    }
+    if let Some(admin) = &config.admin {
+        admin.web.iter().for_each(|web| add(&web.listen, format!("the administration page on {}", web.listen)));
+        admin.ssh.iter().for_each(|ssh| add(ssh, format!("the administration over SSH on {ssh}")));
+    }
+    let met = if port(address) == 0 { None } else { taken.meets(address) };
+    met.and_then(|owner| owners.get(owner).cloned())
+}
+
+/// Whether a host at this address would be one of these listeners.
+pub(in crate::config) fn is_loop<'a>(own: impl IntoIterator<Item = &'a Address>, host: &Address) -> bool {
+    let mut taken = Taken::default();
+    for address in own.into_iter().filter(|address| port(address) != 0) {
+        taken.add(address, 0);
+    }
+    taken.is_reached_by(host).is_some()
 }
 
 fn service_listens<'e, 'd>(service: &'e Element<'d>) -> impl Iterator<Item = &'e Attribute<'d>> {

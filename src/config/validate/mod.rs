@@ -3,18 +3,20 @@
 //! A function that cannot give its value has reported why; the others go on, so that one run shows everything.
 
 mod admin;
-mod listeners;
+pub(super) mod listeners;
 mod manager;
 mod names;
 mod service;
 
+pub(super) use service::wrong_family;
+
 use std::path::PathBuf;
 
-use super::Config;
 use super::error::{Collector, Reported};
 use super::schema::Dialect;
 use super::value;
 use super::xml::Element;
+use super::{Config, Control};
 
 /// Validates the whole file.
 pub(super) fn config(dialect: Dialect, root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Config, Reported> {
@@ -32,11 +34,14 @@ fn log_file(root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Pat
 }
 
 /// In the root or in `<manager>`: txLoadBalancer's files have it in either.
-fn control(root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<PathBuf>, Reported> {
+fn control(root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Control>, Reported> {
     let places = [root.child("control"), root.child("manager").and_then(|manager| manager.child("control"))];
     let controls: Vec<&Element<'_>> = places.into_iter().flatten().collect();
     once("control", controls.iter().map(|control| control.at()).collect(), errors)?;
-    controls.first().map_or(Ok(None), |control| control.required("socket", value::socket_path, errors).map(Some))
+    let Some(control) = controls.first() else { return Ok(None) };
+    let socket = control.required("socket", value::socket_path, errors);
+    let group = control.optional("group", value::name, errors);
+    Ok(Some(Control { socket: socket?, group: group? }))
 }
 
 /// Reports all but the first of several ways to say one thing.
@@ -58,7 +63,7 @@ fn all<T>(items: impl Iterator<Item = Result<T, Reported>>) -> Result<Vec<T>, Re
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::config::{Config, parse};
+    use crate::config::{Config, Control, parse};
 
     /// The valid configuration in a `<director>` with one service and these further elements.
     pub(in crate::config) fn with(more: &str) -> Config {
@@ -91,8 +96,9 @@ pub(super) mod tests {
 
     #[test]
     fn control_socket_in_the_root_or_the_manager_is_read() {
-        assert_eq!(with("<control socket='/run/d'/>").control, Some("/run/d".into()));
-        assert_eq!(with("<manager><control socket='/run/d'/></manager>").control, Some("/run/d".into()));
+        let control = |group: Option<&str>| Some(Control { socket: "/run/d".into(), group: group.map(str::to_owned) });
+        assert_eq!(with("<control socket='/run/d' group='adm'/>").control, control(Some("adm")));
+        assert_eq!(with("<manager><control socket='/run/d'/></manager>").control, control(None));
         assert_eq!(errors_with("<control/>"), "f:2:1: <control> has no socket, expected socket=\"PATH\"");
     }
 

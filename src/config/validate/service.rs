@@ -67,6 +67,7 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
     let address = element.required("ip", value::host_address, errors);
     let weight = element.optional("weight", value::weight, errors);
     let max = element.optional("max", value::count, errors);
+    let state = element.optional("state", value::admin_state, errors);
     let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
     let (address, connect) = (address?, connect?);
     check_family(element, &address, &connect, errors)?;
@@ -75,6 +76,7 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
         address,
         weight: weight?.unwrap_or(1),
         max: max?,
+        state: state?.unwrap_or_default(),
         connect,
     })
 }
@@ -87,13 +89,19 @@ fn check_family(
     connect: &ConnectOptions,
     errors: &mut Collector<'_>,
 ) -> Result<(), Reported> {
-    let (Address::Socket(addr), Some(sources)) = (address, &connect.source) else { return Ok(()) };
+    let Some(what) = wrong_family(address, connect) else { return Ok(()) };
+    let at = element.attribute("source").map_or(element.at(), |source| source.at);
+    Err(errors.report(at, what))
+}
+
+/// What is wrong with the source addresses of a host at this address.
+pub(in crate::config) fn wrong_family(address: &Address, connect: &ConnectOptions) -> Option<String> {
+    let (Address::Socket(addr), Some(sources)) = (address, &connect.source) else { return None };
     if sources.have_family_of(*addr) {
-        return Ok(());
+        return None;
     }
     let family = if addr.is_ipv4() { "IPv4" } else { "IPv6" };
-    let at = element.attribute("source").map_or(element.at(), |source| source.at);
-    Err(errors.report(at, format!("source: no address is {family} as the host's is, expected one of its family")))
+    Some(format!("source: no address is {family} as the host's is, expected one of its family"))
 }
 
 /// The attributes of an element, for what reads options.
@@ -116,10 +124,10 @@ impl Texts for Attributes<'_, '_, '_, '_> {
 
 /// The index of the group that serves: the one that `<enable>` names, else the one that says so itself, else the first
 /// that does not say the contrary.
-fn enabled(service: &Element<'_>, errors: &mut Collector<'_>) -> Result<usize, Reported> {
+fn enabled(service: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<usize>, Reported> {
     let groups: Vec<&Element<'_>> = service.children("group").collect();
     if groups.is_empty() {
-        return Ok(0); // reported as missing
+        return Ok(None); // reported as missing
     }
     let marks = all(groups.iter().map(|group| group.optional("enable", value::boolean, errors)));
     let named = service.child("enable").map(|enable| named_group(&groups, enable, errors)).transpose();
@@ -137,7 +145,7 @@ fn enabled(service: &Element<'_>, errors: &mut Collector<'_>) -> Result<usize, R
             format!("the enabled group of the service is {name}, expected enable=\"true\" there and nowhere else");
         Err(errors.report(at, what))
     };
-    all(contradicting.map(report)).map(|_: Vec<()>| chosen)
+    all(contradicting.map(report)).map(|_: Vec<()>| Some(chosen))
 }
 
 /// The index of the group that `<enable>` names.
@@ -195,7 +203,7 @@ mod tests {
              <group name='b'><host ip='h:4'/></group><enable group='b'/></service>"
         )));
         assert_eq!(service.listens.len(), 2);
-        assert_eq!(service.enabled, 1);
+        assert_eq!(service.enabled, Some(1));
         assert_eq!(service.connect_timeout, Some(Duration::from_millis(250)));
         assert_eq!(service.idle_timeout, Some(Duration::from_secs(600)));
         assert_eq!(service.fin_timeout, Some(Duration::from_secs(30)));
@@ -250,12 +258,12 @@ mod tests {
     #[test]
     fn enabled_group_is_the_named_the_marked_or_the_first() {
         let mark = |mark: &str| A_AND_B.replace("name='b'", &format!("name='b' enable='{mark}'"));
-        assert_eq!(service(&groups(A_AND_B)).enabled, 0);
-        assert_eq!(service(&groups(&format!("{A_AND_B}<enable group='b'/>"))).enabled, 1);
-        assert_eq!(service(&groups(&mark("true"))).enabled, 1);
-        assert_eq!(service(&groups(&format!("{}<enable group='b'/>", mark("true")))).enabled, 1);
+        assert_eq!(service(&groups(A_AND_B)).enabled, Some(0));
+        assert_eq!(service(&groups(&format!("{A_AND_B}<enable group='b'/>"))).enabled, Some(1));
+        assert_eq!(service(&groups(&mark("true"))).enabled, Some(1));
+        assert_eq!(service(&groups(&format!("{}<enable group='b'/>", mark("true")))).enabled, Some(1));
         let first_is_off = A_AND_B.replace("name='a'", "name='a' enable='false'");
-        assert_eq!(service(&groups(&first_is_off)).enabled, 1);
+        assert_eq!(service(&groups(&first_is_off)).enabled, Some(1));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::Access;
-use crate::config::error::quoted;
+use crate::config::error::{alternatives, quoted};
 use crate::config::suggest::{closest, hint};
 
 /// Longest name of a service, group, host or user, in characters.
@@ -54,6 +54,42 @@ pub(in crate::config) fn access(text: &str) -> Result<Access, String> {
             Err(format!("unknown access, expected full or readonly{hint}"))
         }
     }
+}
+
+/// A public key for SSH: a type that OpenSSH has, the key in base64, and perhaps a comment.
+pub(in crate::config) fn public_key(text: &str) -> Result<String, String> {
+    const TYPES: [&str; 5] = [
+        "ssh-ed25519",
+        "ssh-rsa",
+        "ecdsa-sha2-nistp256",
+        "sk-ssh-ed25519@openssh.com",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+    ];
+    no_hidden(text, is_hidden)?;
+    let mut parts = text.split_ascii_whitespace();
+    let (kind, key) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if !TYPES.contains(&kind) {
+        return Err(format!("unknown type of key, expected {} and the key, as in a .pub file", alternatives(&TYPES)));
+    }
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+    // Every key repeats its type, after the four bytes of its length.
+    if !key.starts_with("AAAA") || !key.chars().all(is_base64) {
+        return Err(String::from("the key is not one, expected its base64 text, as in a .pub file"));
+    }
+    Ok(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Host names and addresses with commas between them.
+pub(in crate::config) fn host_names(text: &str) -> Result<Vec<String>, String> {
+    let names = text.split(',').map(str::trim);
+    let is_name =
+        |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c));
+    names
+        .map(|part| {
+            let name = Some(part).filter(is_name).map(str::to_ascii_lowercase);
+            name.ok_or_else(|| format!("{} is no host name, expected names with commas between them", quoted(part)))
+        })
+        .collect()
 }
 
 /// Of a file; relative ones are relative to where the daemon was started.

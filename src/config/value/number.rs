@@ -1,8 +1,10 @@
-//! Whole numbers and booleans.
+//! Whole numbers, booleans and states.
 
 use std::ops::RangeInclusive;
 
+use crate::config::suggest::{closest, hint};
 use crate::model::limits::{BACKLOG_MAX, BUSY_POLL_US_MAX, FASTOPEN_QUEUE_MAX, WEIGHT_MAX};
+use crate::model::status::AdminState;
 
 /// A host's share.
 pub(in crate::config) fn weight(text: &str) -> Result<u32, String> {
@@ -36,6 +38,15 @@ pub(in crate::config) fn boolean(text: &str) -> Result<bool, String> {
         "false" | "no" | "0" => Ok(false),
         _ => Err(String::from("neither true nor false, expected true, yes or 1, or false, no or 0")),
     }
+}
+
+/// What an operator wants of a host.
+pub(in crate::config) fn admin_state(text: &str) -> Result<AdminState, String> {
+    let text = text.trim();
+    AdminState::from_name(text).ok_or_else(|| {
+        let hint = hint(closest(text, ["up", "drain", "down"]));
+        format!("unknown state, expected up, drain or down{hint}")
+    })
 }
 
 fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {

@@ -38,7 +38,7 @@ impl Load {
         let mut hosts: BTreeMap<String, Option<u64>> = BTreeMap::new();
         let mut sources = BTreeMap::new();
         for service in services {
-            let Some(group) = service.groups.get(service.enabled) else { continue };
+            let Some(group) = service.enabled.and_then(|enabled| service.groups.get(enabled)) else { continue };
             for host in &group.hosts {
                 let connect = host.connect.or(&group.connect).or(&options.connect);
                 let count = Outbound::new(socket(&host.address), connect).map_or(0, |outbound| outbound.sources());

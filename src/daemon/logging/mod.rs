@@ -11,13 +11,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::panic;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
-use env_logger::{Builder, Target};
-use log::{LevelFilter, error, info};
+use env_logger::{Builder, Logger, Target};
+use log::{LevelFilter, Metadata, Record, error, info};
 
 pub(super) use format::Format;
 use writer::{Item, Lost, Queue};
@@ -33,6 +34,31 @@ pub(super) struct Log {
     queue: Sender<Item>,
     /// Where lines go now, and where they go once the next reload has succeeded.
     files: Mutex<Files>,
+    /// As a number, what is logged.
+    level: Arc<AtomicUsize>,
+}
+
+/// Lets those lines through that the level allows, and those that somebody asked for: counters, and what operators did.
+struct Gate {
+    inner: Logger,
+    level: Arc<AtomicUsize>,
+}
+
+impl log::Log for Gate {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let asked = ["director::counters", "director::audit"].contains(&metadata.target());
+        asked || metadata.level() as usize <= self.level.load(Relaxed)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.inner.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.inner.flush();
+    }
 }
 
 #[derive(Debug)]
@@ -77,22 +103,41 @@ impl Log {
             .spawn(move || writer::run(&lines, file, &own))
             .map_err(|source| LogError { what: String::from("start the log's thread"), source })?;
         let mut builder = Builder::new();
-        // Counters are logged when somebody asks for them, so the level is not to hide them.
-        builder.filter_module("director", level).filter_module("director::counters", level.max(LevelFilter::Info));
+        // What is logged is for the gate to say, because that can be changed while the process runs.
+        builder.filter_module("director", LevelFilter::Trace);
         builder.target(Target::Pipe(Box::new(Queue::new(queue.clone(), lost))));
         builder.format(move |line, record| {
             let time = line.timestamp_millis();
             let message = record.args().to_string();
             line.write_all(format.line(&time, record.level(), record.target(), &message).as_bytes())
         });
+        let log = Self { queue, files: Mutex::new(Files { current: path, next: None }), level: Arc::default() };
+        log.pass_from(level);
         // An earlier logger stays, and this one then has nothing to write.
-        let _ = builder.try_init();
-        Ok(Self { queue, files: Mutex::new(Files { current: path, next: None }) })
+        let _ = log::set_boxed_logger(Box::new(Gate { inner: builder.build(), level: Arc::clone(&log.level) }));
+        Ok(log)
     }
 
     /// Whether lines go to standard error.
     pub(super) fn is_stderr(&self) -> bool {
         self.files().current.is_none()
+    }
+
+    /// Logs from this level on.
+    ///
+    /// # Errors
+    /// There is no level of that name.
+    pub(super) fn set_level(&self, name: &str) -> Result<(), String> {
+        let level = name.parse().ok().filter(|level| *level != LevelFilter::Off);
+        self.pass_from(
+            level.ok_or_else(|| format!("unknown level {name:?}, expected error, warn, info, debug or trace"))?,
+        );
+        Ok(())
+    }
+
+    fn pass_from(&self, level: LevelFilter) {
+        self.level.store(level as usize, Relaxed);
+        log::set_max_level(level.max(LevelFilter::Info));
     }
 
     /// Opens the present file anew, because it was renamed by whoever rotates logs.

@@ -13,6 +13,7 @@ use crate::config::{Address, Config, Listen};
 use crate::manager::line::{Quoted, Value};
 use crate::model::id::{ListenerId, ServiceId};
 use crate::model::service::ListenerSpec;
+use crate::model::snapshot::ServiceView;
 use crate::model::socket_options::ListenOptions;
 use crate::sys::listener;
 use crate::sys::options::Refused;
@@ -115,6 +116,8 @@ struct Listener {
     addr: SocketAddr,
     /// One a reactor.
     sockets: Vec<Arc<TcpListener>>,
+    /// As configured.
+    shown: String,
     service_name: String,
     service: ServiceId,
     options: ListenOptions,
@@ -130,6 +133,8 @@ pub(super) struct Plan {
 struct Wanted {
     key: Key,
     service: String,
+    /// As configured.
+    shown: String,
     options: ListenOptions,
     /// The sockets of a listener that is new.
     bound: Option<(SocketAddr, Vec<Arc<TcpListener>>)>,
@@ -174,7 +179,8 @@ impl Listeners {
     pub(super) fn prepare(&mut self, config: &Config) -> Result<Plan, StartError> {
         self.closing.retain(|(_, socket)| socket.strong_count() > 0);
         let mut wanted: Vec<Wanted> = Vec::new();
-        for service in &config.services {
+        // A service that has no host yet would turn its clients away.
+        for service in config.services.iter().filter(|service| service.enabled.is_some()) {
             let mut any_ports = 0;
             for Listen { address, options } in &service.listens {
                 let options = options.or(self.defaults);
@@ -189,6 +195,7 @@ impl Listeners {
                         None => wanted.push(Wanted {
                             key,
                             service: service.name.clone(),
+                            shown: address.to_string(),
                             options,
                             bound: None,
                             unsteered: None,
@@ -249,6 +256,17 @@ impl Listeners {
         Ok((addr, sockets, refused))
     }
 
+    /// Adds where the listeners of a service are bound.
+    pub(super) fn show(&self, service: &mut ServiceView) {
+        let own = self.open.iter().filter(|listener| listener.service_name == service.name);
+        for listener in own {
+            let view = service.listeners.iter_mut().find(|view| view.address == listener.shown);
+            if let Some(view) = view {
+                view.bound.push(listener.addr);
+            }
+        }
+    }
+
     /// Makes a plan the truth. `id_of` finds a service's identity.
     pub(super) fn commit(&mut self, plan: Plan, id_of: impl Fn(&str) -> Option<ServiceId>) -> Moves {
         let mut moves = Moves::default();
@@ -264,12 +282,14 @@ impl Listeners {
                     let id = ListenerId(self.next);
                     self.next += 1;
                     let options = wanted.options;
-                    Listener { id, key: wanted.key, addr, sockets, service_name: String::new(), service, options }
+                    let (shown, service_name) = (String::new(), String::new());
+                    Listener { id, key: wanted.key, addr, sockets, shown, service_name, service, options }
                 }
                 (None, None) => continue,
             };
             listener.service = service;
             listener.service_name = wanted.service;
+            listener.shown = wanted.shown;
             if listener.options != wanted.options {
                 moves.retune(&mut listener, wanted.options);
             }

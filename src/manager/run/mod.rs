@@ -2,13 +2,19 @@
 //!
 //! First a [`Desk`], because reactors need its mailbox; then the reactors; then [`Desk::start`], which binds and
 //! publishes before it returns. `turn` is the thread's loop, with `prober` (connects to hosts), `resolver` (names),
-//! `listeners` (binds) and `outbox` (what reactors are still to be told).
+//! `listeners` (binds) and `outbox` (what reactors are still to be told). `commands` does what operators ask, with
+//! `sessions` (questions to the reactors), `probation` (loads that wait to be confirmed) and `journal` (what happened,
+//! and who did it).
 
+mod commands;
+mod journal;
 mod kernel;
 mod listeners;
 mod outbox;
+mod probation;
 mod prober;
 mod resolver;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -24,7 +30,8 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Token, Waker};
 
 use crate::config::Config;
-use crate::model::command::Command;
+use crate::model::change::Refusal;
+use crate::model::command::Request;
 use crate::model::counters::ReactorCounters;
 use crate::model::report::Report;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
@@ -51,15 +58,46 @@ pub struct Defaults {
     pub connect: ConnectOptions,
     /// How connections are spread over the reactors' sockets on an address.
     pub steering: Steering,
-    /// How long open connections may take to finish after [`Command::Shutdown`].
+    /// How long open connections may take to finish after [`crate::model::command::Command::Shutdown`].
     pub drain_timeout: Duration,
 }
 
-/// Reads and validates the configuration again, for [`Command::Reload`]. The error's lines go to the log.
-pub type Loader = Box<dyn FnMut() -> Result<Config, String> + Send>;
+/// What the manager needs of the process around it: files and the log. All of it is called in the manager's thread.
+pub trait Surroundings: Send {
+    /// Reads and validates the configuration again, without a change of anything.
+    ///
+    /// # Errors
+    /// What is wrong, a line each.
+    fn load(&mut self) -> Result<Config, String>;
 
-/// Is told of each configuration that was reloaded, after it has become the truth.
-pub type OnReload = Box<dyn FnMut(&Config) + Send>;
+    /// Makes ready what a configuration needs of the process (its log file), so that [`Self::applied`] cannot fail.
+    ///
+    /// # Errors
+    /// What cannot be had; nothing has changed.
+    fn prepare(&mut self, config: &Config) -> Result<(), String>;
+
+    /// This configuration has become the truth.
+    fn applied(&mut self, config: &Config);
+
+    /// Writes the configuration to the file that it came from, if somebody else has not changed that since or
+    /// `overwrite` is said. Returns in words what was done.
+    ///
+    /// # Errors
+    /// Why it was not; the file is as it was.
+    fn save(&mut self, config: &Config, overwrite: bool) -> Result<String, Refusal>;
+
+    /// Opens the log file anew.
+    ///
+    /// # Errors
+    /// It cannot be; the log goes on where it was.
+    fn reopen_log(&mut self) -> Result<(), String>;
+
+    /// Logs from this level on.
+    ///
+    /// # Errors
+    /// There is no such level.
+    fn set_log_level(&mut self, level: &str) -> Result<(), String>;
+}
 
 /// The token of the manager's waker; those of probes are above.
 const WAKER: Token = Token(0);
@@ -70,17 +108,16 @@ pub struct Desk {
     waker: Arc<Waker>,
     clock: Clock,
     reports: Receiver<Report>,
-    commands: Receiver<Command>,
+    commands: Receiver<Request>,
     leave: Arc<AtomicBool>,
     report_mailbox: Mailbox<Report>,
-    command_mailbox: Mailbox<Command>,
+    command_mailbox: Mailbox<Request>,
 }
 
 /// What the running manager needs beside its desk.
 struct Equipment {
     defaults: Defaults,
-    loader: Loader,
-    on_reload: OnReload,
+    surroundings: Box<dyn Surroundings>,
     reactors: Vec<Mailbox<Update>>,
     reactor_counters: Vec<Arc<ReactorCounters>>,
 }
@@ -113,7 +150,7 @@ impl Desk {
 
     /// Where front-ends post commands.
     #[must_use]
-    pub fn commands(&self) -> Mailbox<Command> {
+    pub fn commands(&self) -> Mailbox<Request> {
         self.command_mailbox.clone()
     }
 
@@ -127,16 +164,16 @@ impl Desk {
         self,
         config: &Config,
         defaults: Defaults,
-        loader: Loader,
+        surroundings: Box<dyn Surroundings>,
         reactors: Vec<Mailbox<Update>>,
         reactor_counters: Vec<Arc<ReactorCounters>>,
-        on_reload: OnReload,
     ) -> Result<Running, StartError> {
         let commands = self.command_mailbox.clone();
         let (waker, leave) = (Arc::clone(&self.waker), Arc::clone(&self.leave));
-        let equipment = Equipment { defaults, loader, on_reload, reactors, reactor_counters };
+        let equipment = Equipment { defaults, surroundings, reactors, reactor_counters };
         let mut shell = Shell::new(self, equipment).map_err(StartError::Thread)?;
         shell.install(config)?;
+        shell.begin(config.clone());
         let builder = Builder::new().name("manager".to_owned());
         let thread = builder.spawn(move || shell.run()).map_err(StartError::Thread)?;
         Ok(Running { commands, waker, leave, thread })
@@ -146,7 +183,7 @@ impl Desk {
 /// The running manager.
 #[derive(Debug)]
 pub struct Running {
-    commands: Mailbox<Command>,
+    commands: Mailbox<Request>,
     waker: Arc<Waker>,
     leave: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -157,11 +194,11 @@ impl Running {
     ///
     /// # Errors
     /// The command, when too many wait already.
-    pub fn post(&self, command: Command) -> Result<(), Command> {
-        self.commands.post(command)
+    pub fn post(&self, request: Request) -> Result<(), Request> {
+        self.commands.post(request)
     }
 
-    /// Waits for the thread to end. What was posted before is done first; without a [`Command::Shutdown`] among it,
+    /// Waits for the thread to end. What was posted before is done first; without a shutdown among it,
     /// this is one. Until then the manager still logs what draining reactors report, so join them before.
     pub fn join(self) {
         self.leave.store(true, Release);

@@ -4,40 +4,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Acquire};
+use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use log::Level;
 use mio::{Events, Poll, Token};
 
 use crate::config::Config;
-use crate::model::command::Command;
+use crate::model::command::Request;
 use crate::model::counters::ReactorCounters;
+use crate::model::event::EventKind;
 use crate::model::id::ServiceId;
-use crate::model::limits::{CHANNEL_MAX, PANIC_PAUSE, POST_RETRY, PROBES_MAX, RELOAD_TAKEN, RESOLVE_FIRST};
+use crate::model::limits::{CHANNEL_MAX, PANIC_PAUSE, POST_RETRY, PROBES_MAX, RELOAD_TAKEN, RESOLVE_FIRST, TAKEN_LOOK};
 use crate::model::report::Report;
 use crate::model::time::Moment;
 use crate::model::update::Update;
 use crate::sys::clock::Clock;
 use crate::sys::process;
 
-use crate::manager::counter_lines::reactor_line;
 use crate::manager::line::Seconds;
-use crate::manager::loop_table::loop_table;
 use crate::manager::{Changes, Effect, Event, Manager, Settings};
 
+use super::journal::Journal;
 use super::kernel;
 use super::listeners::{Listeners, Moves, StartError};
 use super::outbox::Outbox;
+use super::probation::Truth;
 use super::prober::Prober;
 use super::resolver::Resolver;
-use super::{Defaults, Desk, Equipment, Loader, OnReload, WAKER};
+use super::sessions::Questions;
+use super::{Defaults, Desk, Equipment, Surroundings, WAKER};
 
-/// Log targets: what changed state, counters, and the manager's own doings.
-const STATE: &str = "director::state";
-const COUNTERS: &str = "director::counters";
-const MANAGER: &str = "director::manager";
+/// The log target of the manager's own doings.
+pub(super) const MANAGER: &str = "director::manager";
 
 /// The brain and its hands.
 pub(super) struct Shell {
@@ -45,21 +45,25 @@ pub(super) struct Shell {
     events: Events,
     clock: Clock,
     reports: Receiver<Report>,
-    commands: Receiver<Command>,
-    leave: Arc<AtomicBool>,
+    pub(super) commands: Receiver<Request>,
+    pub(super) leave: Arc<AtomicBool>,
     /// The last look at `leave`.
-    leaving: bool,
-    brain: Manager,
-    prober: Prober,
+    pub(super) leaving: bool,
+    pub(super) brain: Manager,
+    pub(super) prober: Prober,
     resolver: Resolver,
-    listeners: Listeners,
-    outbox: Outbox,
-    defaults: Defaults,
-    loader: Loader,
-    on_reload: OnReload,
-    reactor_counters: Vec<Arc<ReactorCounters>>,
+    pub(super) listeners: Listeners,
+    pub(super) outbox: Outbox,
+    pub(super) defaults: Defaults,
+    pub(super) surroundings: Box<dyn Surroundings>,
+    pub(super) reactor_counters: Vec<Arc<ReactorCounters>>,
+    pub(super) journal: Journal,
+    /// What runs, and what was last loaded or saved.
+    pub(super) truth: Truth,
+    /// Questions to reactors that are not answered yet.
+    pub(super) questions: Questions,
     /// When the drain ends, once it has begun.
-    draining: Option<Moment>,
+    pub(super) draining: Option<Moment>,
     panics: u64,
 }
 
@@ -89,9 +93,11 @@ impl Shell {
             listeners: Listeners::new(outbox.reactors(), defaults.listen).steered(defaults.steering.clone()),
             outbox,
             defaults,
-            loader: equipment.loader,
-            on_reload: equipment.on_reload,
+            surroundings: equipment.surroundings,
             reactor_counters: equipment.reactor_counters,
+            journal: Journal::default(),
+            truth: Truth::default(),
+            questions: Questions::default(),
             draining: None,
             panics: 0,
         })
@@ -115,7 +121,7 @@ impl Shell {
         let ids: BTreeMap<&str, ServiceId> = self.brain.published().map(|spec| (&*spec.name, spec.id)).collect();
         let moves = self.listeners.commit(plan, |name| ids.get(name).copied());
         for line in &moves.lines {
-            log::info!(target: STATE, "{line}");
+            self.journal.tell(EventKind::State, Level::Info, line.clone());
         }
         for warning in &moves.warnings {
             log::warn!(target: MANAGER, "{warning}");
@@ -172,6 +178,7 @@ impl Shell {
             let now = self.sleep();
             self.contained(|shell| shell.judge(now));
             self.contained(|shell| shell.obey(now));
+            self.contained(|shell| shell.keep_promises(now));
             self.outbox.retry();
         }
     }
@@ -183,6 +190,11 @@ impl Shell {
             log::error!(target: MANAGER, "the manager panicked panics={}; it goes on, and so do all connections", self.panics);
             thread::sleep(PANIC_PAUSE);
         }
+    }
+
+    /// The present moment, outside of a turn.
+    pub(super) fn clock_now(&mut self) -> Moment {
+        self.clock.read()
     }
 
     fn has_ended(&mut self) -> bool {
@@ -213,7 +225,13 @@ impl Shell {
     fn sleep(&mut self) -> Moment {
         let now = self.clock.read();
         let retry = self.outbox.owes().then(|| now.after(POST_RETRY));
-        let deadlines = [self.brain.next_deadline(), self.prober.next_deadline(), retry];
+        let deadlines = [
+            self.brain.next_deadline(),
+            self.prober.next_deadline(),
+            retry,
+            self.questions.next_look(now),
+            self.truth.next_deadline(),
+        ];
         // What was left in a mailbox wakes nobody.
         let idle = self.reports.is_empty() && self.commands.is_empty();
         let deadline = if idle { deadlines.into_iter().flatten().min() } else { Some(now) };
@@ -232,7 +250,7 @@ impl Shell {
     }
 
     /// Does what the brain wants done, `effects` and what follows from them. Returns the services to be removed.
-    fn carry_out(&mut self, now: Moment, mut effects: Vec<Effect>) -> Vec<ServiceId> {
+    pub(super) fn carry_out(&mut self, now: Moment, mut effects: Vec<Effect>) -> Vec<ServiceId> {
         let mut removed = Vec::new();
         while !effects.is_empty() {
             for effect in effects {
@@ -250,7 +268,7 @@ impl Shell {
     /// Does one thing. Returns what came of it at once.
     fn carry_out_one(&mut self, now: Moment, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Log { level, line } => log::log!(target: STATE, level, "{line}"),
+            Effect::Log { level, line } => self.journal.tell(EventKind::State, level, line),
             Effect::Publish(_) | Effect::Probe { .. } | Effect::Resolve { .. } if self.draining.is_some() => {}
             Effect::Publish(spec) => self.outbox.post(&Update::Service(spec)),
             Effect::Remove(id) => self.outbox.post(&Update::Remove(id)),
@@ -262,67 +280,9 @@ impl Shell {
         None
     }
 
-    /// Carries out commands. Several of a kind that came together are one.
-    fn obey(&mut self, now: Moment) {
-        // Read before the commands: what was posted before it was set is seen below.
-        self.leaving = self.leave.load(Acquire);
-        let commands: Vec<Command> = self.commands.try_iter().take(CHANNEL_MAX).collect();
-        if commands.contains(&Command::LogCounters) {
-            self.log_counters();
-        }
-        if commands.contains(&Command::LogLoops) {
-            for line in loop_table(&self.reactor_counters) {
-                log::info!(target: COUNTERS, "{line}");
-            }
-        }
-        if commands.contains(&Command::Reload) {
-            self.reload();
-        }
-        if (self.leaving || commands.contains(&Command::Shutdown)) && self.draining.is_none() {
-            let timeout = self.defaults.drain_timeout;
-            log::info!(target: MANAGER, "draining for up to {}", Seconds(timeout));
-            self.draining = Some(now.after(timeout));
-            self.prober.clear();
-            self.outbox.post(&Update::Drain(timeout));
-        }
-    }
-
-    fn reload(&mut self) {
-        if self.draining.is_some() {
-            log::error!(target: MANAGER, "reload refused: shutting down");
-            return;
-        }
-        let config = match (self.loader)() {
-            Ok(config) => config,
-            Err(text) => {
-                for line in text.lines() {
-                    log::error!(target: MANAGER, "reload refused: {line}");
-                }
-                return;
-            }
-        };
-        match self.install(&config) {
-            Err(error) => log::error!(target: MANAGER, "reload refused: {error}"),
-            Ok((changes, moves)) => {
-                self.await_reactors();
-                let Moves { opened, closed, moved, retuned, .. } = moves;
-                if changes.is_empty() && opened + closed + moved + retuned == 0 {
-                    log::info!(target: MANAGER, "reloaded: nothing changed");
-                } else {
-                    log::info!(
-                        target: MANAGER,
-                        "reloaded: {changes} listeners-opened={opened} listeners-closed={closed} \
-                         listeners-moved={moved} listeners-retuned={retuned}"
-                    );
-                }
-                (self.on_reload)(&config);
-            }
-        }
-    }
-
     /// Waits until every reactor has taken over what it was told, so that who reads of the reload sees its effect. One
     /// that is stuck is named and not waited for.
-    fn await_reactors(&mut self) {
+    pub(super) fn await_reactors(&mut self) {
         let until = self.clock.read().after(RELOAD_TAKEN);
         while let Some(reactor) = self.outbox.first_behind(&self.reactor_counters) {
             if self.clock.read() >= until {
@@ -330,16 +290,7 @@ impl Shell {
                 return;
             }
             self.outbox.retry();
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn log_counters(&self) {
-        for line in self.brain.counter_lines() {
-            log::info!(target: COUNTERS, "{line}");
-        }
-        for (number, counters) in self.reactor_counters.iter().enumerate() {
-            log::info!(target: COUNTERS, "{}", reactor_line(number, counters));
+            thread::sleep(TAKEN_LOOK);
         }
     }
 }

@@ -1,0 +1,53 @@
+//! What the manager needs of the process: its configuration file and its log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::life::Source;
+use super::logging::Log;
+use crate::config::{self, Config, Current};
+use crate::manager::run::Surroundings;
+use crate::model::change::Refusal;
+
+/// The process around the manager.
+pub(super) struct House {
+    file: Option<PathBuf>,
+    log: Arc<Log>,
+    current: Current,
+}
+
+impl House {
+    pub(super) fn new(source: &Source, log: Arc<Log>) -> Self {
+        Self { file: source.file.clone(), log, current: Current::new(source.config.clone()) }
+    }
+}
+
+impl Surroundings for House {
+    fn load(&mut self) -> Result<Config, String> {
+        match &self.file {
+            Some(file) => config::load(file).map_err(|errors| errors.to_string()),
+            None => Ok(Config::clone(&self.current.get())),
+        }
+    }
+
+    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        self.log.prepare(config.log_file.as_deref()).map_err(|error| error.to_string())
+    }
+
+    fn applied(&mut self, config: &Config) {
+        self.log.commit();
+        self.current.set(config.clone());
+    }
+
+    fn save(&mut self, _config: &Config, _overwrite: bool) -> Result<String, Refusal> {
+        Err(Refusal::unavailable("there is no file to save to"))
+    }
+
+    fn reopen_log(&mut self) -> Result<(), String> {
+        self.log.reopen().map_err(|error| error.to_string())
+    }
+
+    fn set_log_level(&mut self, level: &str) -> Result<(), String> {
+        self.log.set_level(level)
+    }
+}

@@ -22,6 +22,7 @@
 //! | [`sys`] | the operating system, the only unsafe code | model |
 //! | [`reactor`] | the data plane's shell: sockets, event loop, bytes | balancer, model, sys |
 //! | [`manager`] | the control plane: a pure brain (registry, health) and a shell (thread, prober, resolver) | config, model, log; the shell also sys |
+//! | [`admin`] | front-ends: page, API, control socket, SSH; text to [`model::command::Command`] and back | config, model, sys |
 //! | [`daemon`] | the process: command line, logging, signals, limits, doctor, demo | all |
 //!
 //! `tests/tidy.rs` holds the sources to this table.
@@ -84,6 +85,7 @@
 //! one, between accept and connect), no buffer of an idle pair, no log formatting in a reactor, no name or DNS below the
 //! manager, no second way to change the world.
 
+pub mod admin;
 pub mod balancer;
 pub mod config;
 pub mod daemon;

@@ -24,10 +24,7 @@ fn reactor() -> (Mailbox<Update>, Reactor) {
 }
 
 fn generations(reactor: &Reactor) -> Vec<u64> {
-    let generation = |update| match update {
-        Update::Service(spec) => Some(spec.generation),
-        Update::Remove(_) | Update::Listen(..) | Update::Unlisten(_) | Update::Drain(_) => None,
-    };
+    let generation = |update| if let Update::Service(spec) = update { Some(spec.generation) } else { None };
     reactor.updates.try_iter().filter_map(generation).collect()
 }
 

@@ -156,12 +156,9 @@ impl Shell {
     fn reload(&mut self, now: Moment, confirm: Option<Duration>) -> Outcome {
         let outcome = self.surroundings.load().map_err(Refusal::invalid);
         let outcome = outcome.and_then(|config| self.load(now, config, confirm));
-        match &outcome {
-            Ok(changed) => log::info!(target: MANAGER, "reloaded: {changed}"),
-            Err(refusal) => {
-                for line in refusal.why.lines() {
-                    log::error!(target: MANAGER, "reload refused: {line}");
-                }
+        if let Err(refusal) = &outcome {
+            for line in refusal.why.lines() {
+                log::error!(target: MANAGER, "reload refused: {line}");
             }
         }
         outcome.map(|changed| format!("reloaded: {changed}"))

@@ -208,6 +208,8 @@ pub const RESOLVE_FIRST: Duration = Duration::from_secs(2);
 pub const RELOAD_TAKEN: Duration = Duration::from_millis(500);
 /// Time between two looks at whether they have.
 pub const TAKEN_LOOK: Duration = Duration::from_micros(200);
+/// How long a program that embeds a balancer waits for a reply.
+pub const REPLY_WAIT: Duration = Duration::from_secs(10);
 /// How long a question to the reactors (sessions) waits for their answers.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// Time between two looks at whether they have come.

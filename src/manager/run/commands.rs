@@ -51,7 +51,7 @@ impl Shell {
             }
         }
         if self.leaving && self.draining.is_none() {
-            self.drain(now);
+            self.drain(now, None);
         }
     }
 
@@ -96,8 +96,8 @@ impl Shell {
             }
             Command::LogCounters => return self.log_counters(),
             Command::LogLoops => return self.log_loops(),
-            Command::Shutdown => {
-                self.drain(now);
+            Command::Shutdown { wait } => {
+                self.drain(now, wait);
                 (String::new(), Ok(String::from("shutting down")))
             }
             Command::Sessions(_) | Command::Kill(_) => (String::new(), Err(Refusal::unavailable("answered elsewhere"))),
@@ -256,11 +256,11 @@ impl Shell {
         }
     }
 
-    fn drain(&mut self, now: Moment) {
+    fn drain(&mut self, now: Moment, wait: Option<Duration>) {
         if self.draining.is_some() {
             return;
         }
-        let timeout = self.defaults.drain_timeout;
+        let timeout = wait.unwrap_or(self.defaults.drain_timeout);
         log::info!(target: MANAGER, "draining for up to {}", Seconds(timeout));
         self.draining = Some(now.after(timeout));
         self.prober.clear();

@@ -268,7 +268,12 @@ fn shutdown_drains_every_reactor_once_and_join_ends_the_thread() {
     let rig = Rig::start(&on_ports(&[1])).unwrap();
     rig.next_spec();
     rig.next_listener();
-    for command in [Command::LogCounters, Command::Shutdown, Command::Shutdown, Command::Reload { confirm: None }] {
+    for command in [
+        Command::LogCounters,
+        Command::Shutdown { wait: None },
+        Command::Shutdown { wait: None },
+        Command::Reload { confirm: None },
+    ] {
         rig.post(command);
     }
     assert!(matches!(rig.next(), Update::Drain(time) if time == DRAIN_TIMEOUT));

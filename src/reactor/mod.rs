@@ -13,6 +13,7 @@ mod pair;
 mod pump;
 mod run;
 mod tcp;
+mod tell;
 mod token;
 
 use std::io;

@@ -104,7 +104,7 @@ fn number_of(addr: SocketAddr) -> u32 {
 }
 
 fn close(balancer: &mut Balancer<()>, key: Key) {
-    assert!(balancer.close(key, CloseReason::Finished, Traffic::default()).is_some());
+    assert!(balancer.close(Moment::START, key, CloseReason::Finished, Traffic::default()).is_some());
     balancer.check().unwrap();
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use crate::config::{Address, Config, Listen};
 use crate::manager::line::{Quoted, Value};
+use crate::model::counters::ListenerCounters;
 use crate::model::id::{ListenerId, ServiceId};
 use crate::model::service::ListenerSpec;
 use crate::model::socket_options::ListenOptions;
@@ -118,6 +119,7 @@ struct Listener {
     service_name: String,
     service: ServiceId,
     options: ListenOptions,
+    counters: Arc<ListenerCounters>,
 }
 
 /// Everything that a configuration wants to listen on, bound.
@@ -264,7 +266,8 @@ impl Listeners {
                     let id = ListenerId(self.next);
                     self.next += 1;
                     let options = wanted.options;
-                    Listener { id, key: wanted.key, addr, sockets, service_name: String::new(), service, options }
+                    let (key, service_name, counters) = (wanted.key, String::new(), Arc::default());
+                    Listener { id, key, addr, sockets, service_name, service, options, counters }
                 }
                 (None, None) => continue,
             };
@@ -290,7 +293,8 @@ impl Listeners {
 
 impl Moves {
     fn listen(&mut self, listener: &Listener, is_new: bool) {
-        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr };
+        let counters = Arc::clone(&listener.counters);
+        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, counters };
         self.lines.push(format!("listening service={} addr={}", Value(&listener.service_name), listener.addr));
         self.listen.push((spec, listener.sockets.clone()));
         if is_new {

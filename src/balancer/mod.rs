@@ -28,6 +28,7 @@ use slab::Slab;
 
 pub use due::Due;
 pub use session::{Key, State};
+pub use view::View;
 
 use crate::model::counters::ServiceCounters;
 use crate::model::id::ServiceId;

@@ -111,6 +111,15 @@ pub const TELL_BYTES: u64 = 1 << 20;
 pub const TELL_AFTER: Duration = Duration::from_millis(200);
 /// Sessions whose bytes are told in one turn because their time has come.
 pub const TOLD_PER_TURN: usize = 1024;
+/// Places of sessions that are looked at in one turn for a question: with two system calls for each that is told, a
+/// millisecond or so.
+pub const LOOKS_PER_TURN: usize = 1024;
+/// Sessions that are killed in one turn; see [`DUE_PER_TURN`].
+pub const KILLS_PER_TURN: usize = 64;
+/// Most sessions that a reactor tells of in one answer.
+pub const SESSIONS_TOLD_MAX: usize = 16 * 1024;
+/// Questions that may wait for a reactor's answer; those above are dropped unanswered.
+pub const QUESTIONS_MAX: usize = 64;
 /// Room for sessions that a reactor keeps, however few it has.
 pub const SESSIONS_KEPT: usize = 1024;
 /// Room for sessions that a reactor keeps, as a multiple of those it has.

@@ -14,6 +14,7 @@ pub mod report;
 pub mod rng;
 pub mod scheduler;
 pub mod service;
+pub mod session;
 pub mod socket_options;
 pub mod status;
 pub mod time;

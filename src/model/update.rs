@@ -1,4 +1,4 @@
-//! What the manager tells a reactor. Each is idempotent.
+//! What the manager tells a reactor. Each is idempotent, questions aside.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::id::{ListenerId, ServiceId};
 use super::service::{ListenerSpec, ServiceSpec};
+use super::session::{KillRequest, SessionQuery};
 
 /// Manager to reactor.
 #[derive(Clone, Debug)]
@@ -20,4 +21,9 @@ pub enum Update {
     Unlisten(ListenerId),
     /// Stop accepting, end when the last pair has finished or after this time, whichever is first.
     Drain(Duration),
+    /// Answer what sessions there are. It may take some turns; a reactor that has
+    /// [`super::limits::QUESTIONS_MAX`] questions to answer drops it.
+    Sessions(Arc<SessionQuery>),
+    /// Cut these sessions and answer how many there were. Otherwise as [`Self::Sessions`].
+    Kill(Arc<KillRequest>),
 }

@@ -11,6 +11,7 @@ mod hand;
 mod listener;
 mod pair;
 mod pump;
+mod question;
 mod run;
 mod tcp;
 mod tell;

@@ -16,6 +16,7 @@ use super::gate::Gate;
 use super::hand::{Handed, Neighbour};
 use super::listener::Listener;
 use super::pair::Pair;
+use super::question::Question;
 use super::tcp::reset_both;
 use super::tell::Untold;
 use super::token::Meaning;
@@ -77,6 +78,8 @@ pub(super) struct Reactor {
     pub(super) short: Vec<Key>,
     /// Pairs that have moved bytes which their hosts' counters do not show.
     pub(super) untold: Untold,
+    /// What is asked of the sessions, the oldest first.
+    pub(super) questions: VecDeque<Question>,
     /// Turns of the loop so far.
     pub(super) turn: u64,
     /// The last turn in which somebody had something small to do.
@@ -123,6 +126,7 @@ impl Reactor {
             starved: Vec::new(),
             short: Vec::new(),
             untold: Untold::default(),
+            questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
             resume_at: None,
@@ -202,6 +206,7 @@ impl Reactor {
             self.read_mail(now);
             self.take_handed(now);
         }
+        self.answer(now);
         self.serve_waiting(now);
         self.serve_short(now);
         self.resume(now);
@@ -261,6 +266,8 @@ impl Reactor {
                     }
                 }
                 Update::Drain(wait) => self.drain(now, wait),
+                Update::Sessions(query) => self.ask(Question::list(query)),
+                Update::Kill(request) => self.ask(Question::kill(request)),
             }
             self.counters.mail_read.fetch_add(1, Release);
         }
@@ -296,7 +303,7 @@ impl Reactor {
 
     fn timeout(&self) -> Option<Duration> {
         let starved = !self.starved.is_empty() && self.buffers.available();
-        if !self.ready.is_empty() || starved {
+        if !self.ready.is_empty() || starved || !self.questions.is_empty() {
             return Some(Duration::ZERO);
         }
         let untold = self.untold.deadline();

@@ -144,6 +144,8 @@ impl Owed {
                 self.remove.insert(id);
             }
             Update::Drain(time) => self.drain = Some(time),
+            // Whoever asks sees that nobody answers, which is better than an answer much later.
+            Update::Sessions(_) | Update::Kill(_) => {}
         }
     }
 

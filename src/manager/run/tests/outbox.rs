@@ -26,7 +26,12 @@ fn reactor() -> (Mailbox<Update>, Reactor) {
 fn generations(reactor: &Reactor) -> Vec<u64> {
     let generation = |update| match update {
         Update::Service(spec) => Some(spec.generation),
-        Update::Remove(_) | Update::Listen(..) | Update::Unlisten(_) | Update::Drain(_) => None,
+        Update::Remove(_)
+        | Update::Listen(..)
+        | Update::Unlisten(_)
+        | Update::Drain(_)
+        | Update::Sessions(_)
+        | Update::Kill(_) => None,
     };
     reactor.updates.try_iter().filter_map(generation).collect()
 }

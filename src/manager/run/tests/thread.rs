@@ -97,24 +97,16 @@ impl Rig {
     }
 
     fn next_spec(&self) -> Arc<ServiceSpec> {
-        match self.next() {
-            Update::Service(spec) => spec,
-            other @ (Update::Remove(_) | Update::Listen(..) | Update::Unlisten(_) | Update::Drain(_)) => {
-                panic!("another update: {other:?}")
-            }
-        }
+        let update = self.next();
+        let Update::Service(spec) = update else { panic!("another update: {update:?}") };
+        spec
     }
 
     fn next_listener(&self) -> (ListenerId, SocketAddr) {
-        match self.next() {
-            Update::Listen(spec, socket) => {
-                assert_eq!(socket.local_addr().unwrap(), spec.addr);
-                (spec.id, spec.addr)
-            }
-            other @ (Update::Remove(_) | Update::Service(_) | Update::Unlisten(_) | Update::Drain(_)) => {
-                panic!("another update: {other:?}")
-            }
-        }
+        let update = self.next();
+        let Update::Listen(spec, socket) = update else { panic!("another update: {update:?}") };
+        assert_eq!(socket.local_addr().unwrap(), spec.addr);
+        (spec.id, spec.addr)
     }
 
     fn reload(&self, file: File) {

@@ -32,6 +32,7 @@ impl<T> Balancer<T> {
         let (slot, host) = (host, service.pool.host(host));
         host.counters.established.fetch_add(1, Relaxed);
         host.counters.record_connect(took);
+        host.counters.connect_times.record(took);
         service.spec.counters.waits.record(waited);
         if host.counters.clear_suspicion() || host.status == HostStatus::Down {
             self.reports.push(Report::HostAnswered { service: service.spec.id, host: host.id });

@@ -33,7 +33,7 @@ pub struct HostCounters {
     pub bytes_down: AtomicU64,
     /// The group's ticket when a connection last closed; see [`Rotation::next_ticket`].
     pub closed_ticket: AtomicU64,
-    /// How long each established connection took from the begin of its connect.
+    /// How long each established connection took from the begin of its connect; probes are not counted.
     pub connect_times: SharedHistogram<6, 18>,
     /// How long established connections lasted until they ended; those of a reactor that panicked are not told.
     pub lifetimes: SharedHistogram<10, 24>,
@@ -83,10 +83,8 @@ impl HostCounters {
         self.suspected_until.load(Relaxed) > now.as_micros()
     }
 
-    /// Counts the time of a successful connect, and takes it into the smoothed one (weight 1/8, as TCP does with its
-    /// round trip).
+    /// Takes the time of a successful connect into the smoothed one (weight 1/8, as TCP does with its round trip).
     pub fn record_connect(&self, took: Duration) {
-        self.connect_times.record(took);
         let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
         let old = self.connect_micros.load(Relaxed);
         let new = if old == 0 { took } else { old - old / 8 + took / 8 };

@@ -113,9 +113,9 @@ pub const TELL_AFTER: Duration = Duration::from_millis(200);
 pub const TOLD_PER_TURN: usize = 1024;
 /// Places of sessions that are looked at in one turn for a question: with two system calls for each that is told, a
 /// millisecond or so.
-pub const LOOKS_PER_TURN: usize = 1024;
+pub const LOOKS_PER_TURN: usize = 512;
 /// Sessions that are killed in one turn; see [`DUE_PER_TURN`].
-pub const KILLS_PER_TURN: usize = 64;
+pub const KILLS_PER_TURN: usize = 32;
 /// Most sessions that a reactor tells of in one answer.
 pub const SESSIONS_TOLD_MAX: usize = 16 * 1024;
 /// Questions that may wait for a reactor's answer; those above are dropped unanswered.

@@ -6,6 +6,7 @@ mod memory;
 mod queue;
 mod schedulers;
 mod timeouts;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

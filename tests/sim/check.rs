@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use director::balancer::{Key, State};
+use director::model::counters::HostCounters;
 use director::model::id::HostId;
+use director::model::outcome::CloseReason;
 use director::model::service::HostSpec;
 use director::model::status::HostStatus;
 
@@ -103,6 +105,13 @@ impl World {
         let accepted = newest.counters.accepted.load(Relaxed);
         assert_eq!(accepted, self.tally.opened, "accepted");
         assert_eq!(accepted, newest.counters.closed_total(), "accepted and closed");
+        let sum = |of: fn(&HostCounters) -> u64| self.counters.values().map(|(_, counters)| of(counters)).sum::<u64>();
+        let established = sum(|counters| counters.established.load(Relaxed));
+        assert_eq!(sum(|counters| counters.connect_times.total()), established, "connect times");
+        assert_eq!(newest.counters.waits.total(), established, "waits");
+        let lost = newest.counters.closed(CloseReason::Panicked);
+        let lasted = sum(|counters| counters.lifetimes.total());
+        assert!((established.saturating_sub(lost)..=established).contains(&lasted), "{lasted} of {established} lasted");
         let bytes: u64 = self.counters.values().map(|(_, counters)| counters.bytes_up.load(Relaxed)).sum();
         assert!(bytes <= accepted && bytes >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
     }

@@ -126,23 +126,17 @@ impl Rig {
         first
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "every other one is wrong")]
     fn next_spec(&self) -> Arc<ServiceSpec> {
-        match self.next() {
-            Update::Service(spec) => spec,
-            other => panic!("another update: {other:?}"),
-        }
+        let update = self.next();
+        let Update::Service(spec) = update else { panic!("another update: {update:?}") };
+        spec
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "every other one is wrong")]
     fn next_listener(&self) -> (ListenerId, SocketAddr) {
-        match self.next() {
-            Update::Listen(spec, socket) => {
-                assert_eq!(socket.local_addr().unwrap(), spec.addr);
-                (spec.id, spec.addr)
-            }
-            other => panic!("another update: {other:?}"),
-        }
+        let update = self.next();
+        let Update::Listen(spec, socket) = update else { panic!("another update: {update:?}") };
+        assert_eq!(socket.local_addr().unwrap(), spec.addr);
+        (spec.id, spec.addr)
     }
 
     fn post(&self, command: Command) {

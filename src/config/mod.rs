@@ -27,6 +27,7 @@
 mod error;
 mod guard;
 mod read;
+mod rewrite;
 mod schema;
 mod sockets;
 mod suggest;
@@ -48,6 +49,7 @@ use crate::model::socket_options::{ConnectOptions, ListenOptions};
 
 pub use error::{Errors, Position, Problem};
 pub use read::{load, parse};
+pub use rewrite::rewrite;
 pub use summary::summary;
 pub use write::write;
 // The command line reads the same values in the same words.

@@ -23,11 +23,13 @@
 //! [`load`] reads the bytes, `guard` bounds them and takes a document type declaration out, roxmltree parses, `xml`
 //! keeps what `schema` knows and reports the rest, `validate` gives the values their meaning. Every step after the
 //! parser goes on after an error. [`write()`] is the way back, [`summary()`] a view for people.
+//! [`rewrite()`] is the way back into a text that people have written, and [`save`] into its file.
 
 mod error;
 mod guard;
 mod read;
 mod rewrite;
+mod save;
 mod schema;
 mod sockets;
 mod suggest;
@@ -50,6 +52,7 @@ use crate::model::socket_options::{ConnectOptions, ListenOptions};
 pub use error::{Errors, Position, Problem};
 pub use read::{load, parse};
 pub use rewrite::rewrite;
+pub use save::{SaveError, Saved, save};
 pub use summary::summary;
 pub use write::write;
 // The command line reads the same values in the same words.

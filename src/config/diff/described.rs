@@ -80,3 +80,33 @@ fn secretive(attributes: &Attributes) -> Attributes {
     };
     Attributes(attributes.0.iter().map(pair).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_is_described_whatever_is_in_it() {
+        let attributes = Attributes::new([("weight", "3"), ("max", "")]);
+        let group = || GroupRef { service: "web".into(), group: "blue".into() };
+        let add = Change::AddHost { group: group(), host: Some("c".into()), address: "10.0.0.3:80".into(), attributes };
+        assert_eq!(described(&add), "add host c 10.0.0.3:80 to web/blue, weight=3, max as usual");
+        let host = HostRef { service: "web".into(), group: None, host: "c\n".into() };
+        let set = Change::SetHost { host, attributes: Attributes::new([("state", "x".repeat(99))]) };
+        assert_eq!(described(&set), format!("set host web/c\\u{{a}}: state={}…", "x".repeat(60)));
+        assert_eq!(described(&Change::EnableGroup { group: group() }), "enable group web/blue");
+        assert_eq!(described(&Change::SetLog { file: None }), "log to standard error");
+        let nothing = Change::SetManager { attributes: Attributes::default() };
+        assert_eq!(described(&nothing), "set manager: nothing");
+    }
+
+    #[test]
+    fn secrets_are_never_described() {
+        let secrets = [("access", "full"), ("password", "secret"), ("pasword", "secret"), ("key", "-----BEGIN secret")];
+        let user = || ("eve".to_owned(), Attributes::new(secrets));
+        let ((user, attributes), (other, same)) = (user(), user());
+        let expected = "access=full, password (not shown), pasword (not shown), key (not shown)";
+        assert_eq!(described(&Change::AddUser { user, attributes }), format!("add user eve, {expected}"));
+        assert_eq!(described(&Change::SetUser { user: other, attributes: same }), format!("set user eve: {expected}"));
+    }
+}

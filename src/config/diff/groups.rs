@@ -1,10 +1,10 @@
 //! Groups and their hosts.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::words::{self, ANEW, DRAINED, IDLE_GROUP, KEPT, NEW_ONLY};
 use super::{Draft, pair};
-use crate::config::{Group, Host, Service, attributes};
+use crate::config::{Config, Group, Host, Service, attributes};
 use crate::model::change::{Change, GroupRef, HostRef};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::status::AdminState;
@@ -12,15 +12,14 @@ use crate::model::status::AdminState;
 pub(super) fn compare(draft: &mut Draft, before: Option<&Service>, after: &Service) {
     let old = before.map_or(&[][..], |before| &before.groups);
     let (pairs, removed) = pair(old, &after.groups, |group| &group.name, has_same_hosts);
-    let serving = after.enabled.and_then(|at| after.groups.get(at));
     let mut groups: Vec<Both<'_>> = Vec::new();
-    for (before, group) in pairs {
-        let serves = serving.is_some_and(|serving| std::ptr::eq(serving, group));
-        groups.push(Both { service: &after.name, before, after: group, serves });
+    for (was, group) in pairs {
+        let served = before.is_some_and(|before| was.is_some_and(|was| serves(before, was)));
+        groups.push(Both { service: &after.name, before: was, after: group, serves: served || serves(after, group) });
     }
     groups.iter().for_each(|group| group.itself(draft));
     // The first host of an empty service has its group serve: it should be the right one.
-    groups.sort_by_key(|group| !group.serves);
+    groups.sort_by_key(|group| !serves(after, group.after));
     let gone: Vec<Vec<&Host>> = groups.iter().map(|group| group.hosts(draft)).collect();
     enable(draft, before, after);
     for (group, gone) in groups.iter().zip(gone) {
@@ -36,6 +35,10 @@ pub(super) fn compare(draft: &mut Draft, before: Option<&Service>, after: &Servi
         let group = GroupRef { service: after.name.clone(), group: group.name.clone() };
         draft.step(Change::RemoveGroup { group }, what, "drained: connections to its hosts go on");
     }
+}
+
+fn serves(service: &Service, group: &Group) -> bool {
+    service.enabled.and_then(|at| service.groups.get(at)).is_some_and(|serving| std::ptr::eq(serving, group))
 }
 
 fn has_same_hosts(before: &Group, after: &Group) -> bool {
@@ -68,6 +71,7 @@ struct Both<'a> {
     service: &'a str,
     before: Option<&'a Group>,
     after: &'a Group,
+    /// Before or after.
     serves: bool,
 }
 
@@ -91,7 +95,11 @@ impl<'a> Both<'a> {
             (false, _) => "drained: connections to its hosts go on; their counters and health begin anew",
         };
         let group = GroupRef { service: self.service.to_owned(), group: before.name.clone() };
-        draft.step(Change::SetGroup { group, attributes }, format!("{}/{}: {words}", self.service, before.name), effect);
+        draft.step(
+            Change::SetGroup { group, attributes },
+            format!("{}/{}: {words}", self.service, before.name),
+            effect,
+        );
     }
 
     /// What differs in its hosts; returns those that are gone.
@@ -99,13 +107,12 @@ impl<'a> Both<'a> {
         let old = self.before.map_or(&[][..], |before| &before.hosts);
         let same_address = |before: &Host, after: &Host| before.address == after.address;
         let (pairs, removed) = pair(old, &self.after.hosts, |host| &host.name, same_address);
-        for (before, host) in &pairs {
+        for (before, host) in pairs {
             match before {
                 Some(before) => self.set_host(draft, before, host),
                 None => self.add_host(draft, host),
             }
         }
-        self.order(draft, old, &pairs);
         removed
     }
 
@@ -146,26 +153,32 @@ impl<'a> Both<'a> {
         let GroupRef { service, group } = self.place();
         HostRef { service, group: Some(group), host: host.name.clone() }
     }
+}
 
-    /// Says when the order of the hosts will not be as it should. To remove one and add it at the end would make it
-    /// forget its counters and its health.
-    fn order(&self, draft: &mut Draft, old: &[Host], pairs: &[(Option<&Host>, &'a Host)]) {
-        if !matches!(self.after.scheduler, SchedulerKind::RoundRobin | SchedulerKind::Weighted) {
-            return;
-        }
-        let kept = pairs.iter().filter_map(|(before, host)| Some((before.as_ref()?.name.as_str(), *host)));
-        let kept: HashMap<&str, &Host> = kept.collect();
-        let kept = old.iter().filter_map(|host| kept.get(host.name.as_str()).copied());
-        let added = pairs.iter().filter(|(before, _)| before.is_none()).map(|(_, host)| *host);
-        let differs = kept.chain(added).zip(&self.after.hosts).find(|(is, should)| is.name != should.name);
-        if let Some((is, should)) = differs {
-            let what = format!(
-                "{}/{}: another order of hosts, {} before {}",
-                self.service, self.after.name, should.name, is.name
-            );
+/// Says where the order of hosts that both have is another one, if their scheduler goes by it. To remove one and add it
+/// at the end would make it forget its counters and its health.
+pub(super) fn orders(draft: &mut Draft, reached: &Config, to: &Config) {
+    for service in &to.services {
+        let known = reached.service(&service.name).map_or(&[][..], |service| &service.groups);
+        for group in service.groups.iter().filter(|group| goes_by_order(group)) {
+            let Some(known) = known.iter().find(|known| known.name == group.name) else { continue };
+            let Some((is, should)) = first_out_of_order(&known.hosts, &group.hosts) else { continue };
+            let what = format!("{}/{}: another order of hosts, {should} before {is}", service.name, group.name);
             draft.apart(what, "takes effect with a reload: connections are kept, turns go in the new order");
         }
     }
+}
+
+const fn goes_by_order(group: &Group) -> bool {
+    matches!(group.scheduler, SchedulerKind::RoundRobin | SchedulerKind::Weighted)
+}
+
+/// The first host that stands where another one should, and that one.
+fn first_out_of_order<'a>(is: &'a [Host], should: &'a [Host]) -> Option<(&'a str, &'a str)> {
+    let names = |hosts: &'a [Host]| hosts.iter().map(|host| host.name.as_str());
+    let (has, wants): (HashSet<&str>, HashSet<&str>) = (names(is).collect(), names(should).collect());
+    let is = names(is).filter(|name| wants.contains(name));
+    is.zip(names(should).filter(|name| has.contains(name))).find(|(is, should)| is != should)
 }
 
 /// Whether a host gets new connections when its group serves.

@@ -41,7 +41,7 @@ pub fn diff(from: &Config, to: &Config) -> Vec<Difference> {
         part(&mut draft, from, to);
         plan.carry_out(draft);
     }
-    plan.finish()
+    plan.finish(to)
 }
 
 /// What one part of the configurations differs in, before it is known what is accepted when.

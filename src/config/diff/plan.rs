@@ -1,7 +1,9 @@
 //! The order in which changes are accepted, found by trying them out.
 
 use super::Draft;
-use crate::config::{Config, apply};
+use super::groups::orders;
+use crate::config::validate::listeners::met_by_administration;
+use crate::config::{Config, apply, value};
 use crate::model::change::{Attributes, Change, RefusalKind};
 use crate::model::command::Difference;
 
@@ -10,6 +12,9 @@ use crate::model::command::Difference;
 const TRIES_MAX: usize = 200_000;
 /// Circles of listeners that are led around, and what turns out to be none.
 const DETOURS_MAX: usize = 64;
+
+/// What is said of a change that might be accepted if more orders were tried.
+const GIVEN_UP: &str = "takes effect with a reload; as a change it takes others before it that were not found";
 
 /// A change that is to be made.
 #[derive(Clone)]
@@ -44,20 +49,22 @@ impl Plan {
     }
 
     /// All differences. Those of which no change was accepted have none, and say why.
-    pub(super) fn finish(mut self) -> Vec<Difference> {
+    pub(super) fn finish(mut self, to: &Config) -> Vec<Difference> {
         for Step { change, what, .. } in std::mem::take(&mut self.waiting) {
-            match apply(&mut self.config, &change) {
-                Ok(_) => {}
+            match apply(&mut self.config.clone(), &change) {
                 // It is part of what is not there for a reason that was told.
-                Err(refusal) if refusal.kind == RefusalKind::NotFound => continue,
+                Err(refusal) if refusal.kind == RefusalKind::NotFound => {}
                 Err(refusal) => {
                     let effect = format!("takes effect with a reload or restart; as a change it is refused: {refusal}");
                     self.done.push(Difference { change: None, what, effect });
-                    continue;
                 }
+                Ok(_) => self.done.push(Difference { change: None, what, effect: String::from(GIVEN_UP) }),
             }
         }
+        let mut draft = Draft::default();
+        orders(&mut draft, &self.config, to);
         self.done.extend(self.apart);
+        self.done.extend(draft.apart);
         self.done
     }
 
@@ -100,29 +107,46 @@ impl Plan {
     fn detours(&mut self, mut waiting: Vec<Step>) -> Vec<Step> {
         let mut next = 0;
         for _ in 0..DETOURS_MAX {
-            let Some((at, aside)) = (next..waiting.len()).find_map(|at| Some((at, self.aside(&waiting[at])?))) else {
-                break;
-            };
+            let Some(at) = (next..waiting.len()).find(|at| self.aside(&waiting[*at]).is_some()) else { break };
             let mut trial = self.clone();
-            let mut rest = waiting.clone();
-            let [first, last] = aside;
-            rest[at] = last;
-            let wanted = rest[at].change.clone();
-            let is_aside = trial.attempt(first).is_none();
-            let rest = trial.rounds(rest);
-            if is_aside && rest.iter().all(|step| step.change != wanted) {
-                (*self, waiting, next) = (trial, rest, 0);
-            } else {
-                next = at + 1;
+            match trial.detour(waiting.clone(), at) {
+                Some(rest) => (*self, waiting, next) = (trial, rest, 0),
+                None => next = at + 1,
             }
         }
         waiting
+    }
+
+    /// Puts a listener aside, and others as long as one of them does not get to its address. Returns what waits when all
+    /// have; none if they do not.
+    fn detour(&mut self, mut waiting: Vec<Step>, mut at: usize) -> Option<Vec<Step>> {
+        let mut owed: Vec<Change> = Vec::new();
+        for _ in 0..DETOURS_MAX {
+            let [first, last] = self.aside(&waiting[at])?;
+            owed.push(last.change.clone());
+            waiting[at] = last;
+            if self.attempt(first).is_some() {
+                return None;
+            }
+            waiting = self.rounds(waiting);
+            owed.retain(|change| waiting.iter().any(|step| step.change == *change));
+            if owed.is_empty() {
+                return Some(waiting);
+            }
+            at = waiting.iter().position(|step| !owed.contains(&step.change) && self.aside(step).is_some())?;
+        }
+        None
     }
 
     /// A listener's way to its address in two steps, the first of which is always free.
     fn aside(&self, step: &Step) -> Option<[Step; 2]> {
         let Change::SetListener { service, listen, attributes } = &step.change else { return None };
         let wanted = attributes.get("ip")?;
+        let address = value::listen_address(wanted).ok()?;
+        // What administration has stays taken, however long one waits.
+        if met_by_administration(&self.config, &address).is_some() {
+            return None;
+        }
         let taken = &self.config.service(service)?.listens;
         let free = |place: &String| taken.iter().all(|listen| listen.address.to_string() != *place);
         let place = (1..=u8::MAX).map(|number| format!("127.0.0.{number}:0")).find(free)?;
@@ -136,7 +160,8 @@ impl Plan {
             what: format!("{service}: listener {listen} → {place}, until {wanted} is free"),
             effect: step.effect.clone(),
         };
-        let last = Step { change: set(&place, attributes.clone()), ..step.clone() };
+        let what = step.what.replacen(listen, &place, 1);
+        let last = Step { change: set(&place, attributes.clone()), what, ..step.clone() };
         Some([first, last])
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn users(draft: &mut Draft, from: &Config, to: &Config) {
             draft.step(Change::SetUser { user: before.name.clone(), attributes }, what, KEPT);
         }
     }
+    // Somebody should be there at any time who may change anything.
+    draft.steps.sort_by_key(|step| !matches!(step.change, Change::AddUser { .. }));
     for User { name, .. } in removed {
         draft.step(Change::RemoveUser { user: name.clone() }, format!("user {name} removed"), KEPT);
     }
@@ -39,11 +41,8 @@ pub(super) fn settings(draft: &mut Draft, from: &Config, to: &Config) {
         let shown = |config: &Config| config.log_file.as_ref().map(|file| file.display().to_string());
         let (before, file) = (shown(from), shown(to));
         let standard_error = || String::from("standard error");
-        let what = format!(
-            "log: {} → {}",
-            before.unwrap_or_else(standard_error),
-            file.clone().unwrap_or_else(standard_error)
-        );
+        let what =
+            format!("log: {} → {}", before.unwrap_or_else(standard_error), file.clone().unwrap_or_else(standard_error));
         draft.step(Change::SetLog { file }, what, "kept; lines from then on go there");
     }
     let web = |config: &Config| Some(attributes::web(config.admin.as_ref()?.web.as_ref()?));

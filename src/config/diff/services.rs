@@ -9,6 +9,9 @@ use crate::config::{Address, Config, Listen, Service, attributes};
 use crate::model::change::{Attributes, Change};
 use crate::model::socket_options::ListenOptions;
 
+/// What happens to the clients of a service that the reactors lose.
+const TURNED_AWAY: &str = "clients waiting for room at a host are turned away";
+
 /// Where listeners are before: their addresses with the names of their services.
 type Owners<'a> = HashMap<&'a Address, &'a str>;
 
@@ -29,7 +32,8 @@ pub(super) fn compare(draft: &mut Draft, from: &Config, to: &Config) {
     for Service { name, listens, .. } in removed {
         let listens: Vec<String> = listens.iter().map(|listen| listen.address.to_string()).collect();
         let what = format!("service {name} removed, with {}", listens.join(", "));
-        let effect = "drained: its connections go on, those in its listeners' queues are served";
+        let effect =
+            format!("drained: its connections go on, those in its listeners' queues are served, {TURNED_AWAY}");
         draft.step(Change::RemoveService { service: name.clone() }, what, effect);
     }
 }
@@ -46,14 +50,23 @@ fn changed(draft: &mut Draft, before: &Service, after: &Service) {
         return;
     };
     let effect = if before.name != after.name {
-        "its listeners stay open under the new name, its connections go on; counters and health begin anew"
+        renamed(before)
     } else if (before.idle_timeout, before.fin_timeout) != (after.idle_timeout, after.fin_timeout) {
-        "kept: open connections follow once the time that they have now is over"
+        String::from("kept: open connections follow once the time that they have now is over")
     } else {
-        NEW_ONLY
+        String::from(NEW_ONLY)
     };
     let change = Change::SetService { service: before.name.clone(), attributes };
     draft.step(change, format!("{}: {words}", before.name), effect);
+}
+
+/// Identities belong to names. A listener is its address, or its place in its service where the kernel chose the port.
+fn renamed(service: &Service) -> String {
+    let any_port = service.listens.iter().any(|listen| is_any_port(&listen.address));
+    let ports = if any_port { ", those on port 0 get another port" } else { "" };
+    format!(
+        "drained: its connections go on, its listeners stay open{ports}, {TURNED_AWAY}; counters and health begin anew"
+    )
 }
 
 fn added(draft: &mut Draft, service: &Service, owners: &Owners<'_>) {
@@ -116,8 +129,7 @@ fn twice(listens: &[Listen]) -> Option<&Address> {
 fn add_listener(draft: &mut Draft, service: &Service, listen: &Listen, owners: &Owners<'_>) {
     let attributes = words::given(attributes::listen(listen), &["ip"]);
     let what = format!("{}: listener {} added{}", service.name, listen.address, words::listed(&attributes));
-    let change =
-        Change::AddListener { service: service.name.clone(), listen: listen.address.to_string(), attributes };
+    let change = Change::AddListener { service: service.name.clone(), listen: listen.address.to_string(), attributes };
     draft.step(change, what, opened(&service.name, listen, owners, KEPT));
 }
 
@@ -145,8 +157,7 @@ fn set_listener(draft: &mut Draft, service: &Service, before: &Listen, after: &L
         }
         false => String::from("kept: the listener stays open, new connections have it"),
     };
-    let change =
-        Change::SetListener { service: service.name.clone(), listen: before.address.to_string(), attributes };
+    let change = Change::SetListener { service: service.name.clone(), listen: before.address.to_string(), attributes };
     draft.step(change, what, effect);
 }
 

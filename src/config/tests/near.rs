@@ -288,7 +288,9 @@ fn add_if_valid(
         let address = value::listen_address(address).unwrap();
         let own = Config { services: vec![service.clone()], ..empty() };
         if met_by(config, &address).is_none() && met_by(&own, &address).is_none() {
-            service.listens.push(Listen { address, options: ListenOptions { backlog: *backlog, ..Default::default() } });
+            service
+                .listens
+                .push(Listen { address, options: ListenOptions { backlog: *backlog, ..Default::default() } });
         }
     }
     for mut group in groups.drain(..) {
@@ -306,6 +308,7 @@ fn add_if_valid(
 }
 
 fn empty() -> Config {
-    let text = "<director><service name='x'><listen ip='*:9'/><group name='g'><host ip='h:2'/></group></service></director>";
+    let text =
+        "<director><service name='x'><listen ip='*:9'/><group name='g'><host ip='h:2'/></group></service></director>";
     Config { services: Vec::new(), ..crate::config::parse(text, "f").unwrap() }
 }

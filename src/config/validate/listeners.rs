@@ -58,12 +58,17 @@ pub(in crate::config) fn met_by(config: &Config, address: &Address) -> Option<St
         let met = service.listens.iter().find(|listen| meet(&listen.address, address))?;
         Some(format!("the listener {} of service {}", met.address, quoted(&service.name)))
     });
-    let admin = || config.admin.as_ref();
-    let web = || admin()?.web.as_ref().map(|web| &web.listen).filter(|listen| meet(listen, address));
-    let ssh = || admin()?.ssh.as_ref().filter(|listen| meet(listen, address));
-    of_services
-        .or_else(|| web().map(|web| format!("the administration page on {web}")))
-        .or_else(|| ssh().map(|ssh| format!("the administration over SSH on {ssh}")))
+    of_services.or_else(|| met_by_administration(config, address))
+}
+
+/// As [`met_by`], of the administration's alone.
+pub(in crate::config) fn met_by_administration(config: &Config, address: &Address) -> Option<String> {
+    let admin = config.admin.as_ref()?;
+    let met = |listen: &&Address| meet(listen, address);
+    let web = admin.web.as_ref().map(|web| &web.listen).filter(met);
+    let ssh = admin.ssh.as_ref().filter(met);
+    web.map(|web| format!("the administration page on {web}"))
+        .or_else(|| ssh.map(|ssh| format!("the administration over SSH on {ssh}")))
 }
 
 /// Whether two listeners cannot be beside each other.

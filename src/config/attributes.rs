@@ -1,9 +1,11 @@
-//! The attributes of services, groups, hosts and users: from a typed value to texts, for files and for changes of one of
-//! them.
+//! The attributes of services, groups, hosts, users and what else there is: from a typed value to texts, for files, for
+//! changes of one of them and for what differs.
+
+use std::path::PathBuf;
 
 use super::sockets;
 use super::value::show_time;
-use super::{Access, Group, Host, Listen, Manager, Service, User};
+use super::{Access, Control, Group, Host, Listen, Manager, Service, User, Web};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::status::AdminState;
 
@@ -57,6 +59,24 @@ pub(super) fn user(user: &User) -> Shown {
         ("access", Some(access(user.access).to_owned())),
         ("key", user.key.clone()),
     ])
+}
+
+/// Of an enabled `<web>`.
+pub(super) fn web(web: &Web) -> Shown {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    given([
+        ("listen", Some(web.listen.to_string())),
+        ("secure", web.secure.then(|| String::from("true"))),
+        ("refresh", web.refresh.map(show_time)),
+        ("names", (!web.names.is_empty()).then(|| web.names.join(","))),
+        ("certificate", path(&web.certificate)),
+        ("key", path(&web.key)),
+    ])
+}
+
+/// Of `<control>`.
+pub(super) fn control(control: &Control) -> Shown {
+    given([("socket", Some(control.socket.display().to_string())), ("group", control.group.clone())])
 }
 
 /// What a change of the manager's timings may name; `rise`, `fall` and `checktime` are attributes of `<manager>`, the

@@ -127,17 +127,21 @@ impl<'t> Collector<'t> {
 
 /// A value of the file for a message: quoted, cut when it is long, and with nothing in it that a terminal would obey.
 pub(super) fn quoted(value: &str) -> String {
+    format!("\"{}\"", shown(value))
+}
+
+/// As [`quoted`], without the quotes.
+pub(super) fn shown(value: &str) -> String {
     let mut shown = visible(&value.chars().take(SHOWN_CHARS_MAX).collect::<String>());
     if value.chars().nth(SHOWN_CHARS_MAX).is_some() {
         shown.push('…');
     }
-    format!("\"{shown}\"")
+    shown
 }
 
 /// An element's name for a message, as [`quoted`] but in angle brackets.
 pub(super) fn tag(name: &str) -> String {
-    let shown = quoted(name);
-    format!("<{}>", shown.trim_matches('"'))
+    format!("<{}>", shown(name))
 }
 
 /// `a`, `a or b`, `a, b or c`.

@@ -1,14 +1,12 @@
 //! A configuration as a file in our own dialect, or with another one's root and defaults.
 
-use std::path::PathBuf;
-
 use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 
 use super::attributes::{self, given, unless};
 use super::schema::Dialect;
 use super::value::show_time;
-use super::{Admin, Config, Control, Group, Manager, Service, Web};
+use super::{Admin, Config, Group, Manager, Service};
 use crate::model::limits::HEARTBEAT;
 
 /// Writes the configuration as a `<director>` file that [`super::parse`] reads back as the same configuration. What has
@@ -30,8 +28,8 @@ pub(super) fn write_as(config: &Config, dialect: Dialect) -> String {
         if let Some(admin) = &config.admin {
             file.admin(admin);
         }
-        if let Some(Control { socket, group }) = &config.control {
-            file.leaf("control", &given([("socket", Some(socket.display().to_string())), ("group", group.clone())]));
+        if let Some(control) = &config.control {
+            file.leaf("control", &attributes::control(control));
         }
     });
     let mut bytes = file.writer.into_inner();
@@ -91,7 +89,8 @@ impl File {
     fn admin(&mut self, admin: &Admin) {
         self.element("admin", &[], |file| {
             if let Some(web) = &admin.web {
-                file.leaf("web", &shown_web(web));
+                let enabled = given([("enable", yes())]);
+                file.leaf("web", &attributes::web(web).into_iter().chain(enabled).collect::<Vec<_>>());
             }
             if let Some(listen) = &admin.ssh {
                 file.leaf("ssh", &given([("listen", Some(listen.to_string())), ("enable", yes())]));
@@ -113,19 +112,6 @@ impl File {
     fn event(&mut self, event: Event<'_>) {
         self.writer.write_event(event).expect("writing to memory does not fail");
     }
-}
-
-fn shown_web(web: &Web) -> attributes::Shown {
-    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    given([
-        ("listen", Some(web.listen.to_string())),
-        ("secure", web.secure.then(yes).flatten()),
-        ("refresh", web.refresh.map(show_time)),
-        ("names", (!web.names.is_empty()).then(|| web.names.join(","))),
-        ("certificate", path(&web.certificate)),
-        ("key", path(&web.key)),
-        ("enable", yes()),
-    ])
 }
 
 fn yes() -> Option<String> {

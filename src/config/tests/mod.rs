@@ -2,5 +2,6 @@
 
 pub(super) mod arbitrary;
 mod hostile;
+pub(super) mod near;
 mod places;
 mod sockets;

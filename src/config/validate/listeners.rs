@@ -54,31 +54,42 @@ fn check_loops(service: &Element<'_>, errors: &mut Collector<'_>) {
 
 /// The listener of a valid configuration that another one on `address` would meet, in words.
 pub(in crate::config) fn met_by(config: &Config, address: &Address) -> Option<String> {
+    let of_services = config.services.iter().find_map(|service| {
+        let met = service.listens.iter().find(|listen| meet(&listen.address, address))?;
+        Some(format!("the listener {} of service {}", met.address, quoted(&service.name)))
+    });
+    of_services.or_else(|| met_by_administration(config, address))
+}
+
+/// As [`met_by`], of the administration's alone.
+pub(in crate::config) fn met_by_administration(config: &Config, address: &Address) -> Option<String> {
+    let admin = config.admin.as_ref()?;
+    let met = |listen: &&Address| meet(listen, address);
+    let web = admin.web.as_ref().map(|web| &web.listen).filter(met);
+    let ssh = admin.ssh.as_ref().filter(met);
+    web.map(|web| format!("the administration page on {web}"))
+        .or_else(|| ssh.map(|ssh| format!("the administration over SSH on {ssh}")))
+}
+
+/// Whether two listeners cannot be beside each other.
+pub(in crate::config) fn meet(a: &Address, b: &Address) -> bool {
+    if port(a) != port(b) || is_any_port(a) {
+        return false;
+    }
     let mut taken = Taken::default();
-    let mut owners: Vec<String> = Vec::new();
-    let mut add = |address: &Address, owner: String| {
-        if port(address) != 0 {
-            taken.add(address, owners.len());
-        }
-        owners.push(owner);
-    };
-    for service in &config.services {
-        for listen in &service.listens {
-            add(&listen.address, format!("the listener {} of service {}", listen.address, quoted(&service.name)));
-        }
-    }
-    if let Some(admin) = &config.admin {
-        admin.web.iter().for_each(|web| add(&web.listen, format!("the administration page on {}", web.listen)));
-        admin.ssh.iter().for_each(|ssh| add(ssh, format!("the administration over SSH on {ssh}")));
-    }
-    let met = if port(address) == 0 { None } else { taken.meets(address) };
-    met.and_then(|owner| owners.get(owner).cloned())
+    taken.add(a, 0);
+    taken.meets(b).is_some()
+}
+
+/// Whether the kernel chooses the port.
+pub(in crate::config) const fn is_any_port(address: &Address) -> bool {
+    port(address) == 0
 }
 
 /// Whether a host at this address would be one of these listeners.
 pub(in crate::config) fn is_loop<'a>(own: impl IntoIterator<Item = &'a Address>, host: &Address) -> bool {
     let mut taken = Taken::default();
-    for address in own.into_iter().filter(|address| port(address) != 0) {
+    for address in own.into_iter().filter(|address| !is_any_port(address)) {
         taken.add(address, 0);
     }
     taken.is_reached_by(host).is_some()
@@ -98,7 +109,7 @@ fn admin_listens<'e, 'd>(admin: &'e Element<'d>) -> impl Iterator<Item = &'e Att
 
 /// The address if it is valid and its port is not for the kernel to choose. What is not valid is reported elsewhere.
 fn listen_address(listen: &Attribute<'_>) -> Option<Address> {
-    value::listen_address(listen.value).ok().filter(|address| port(address) != 0)
+    value::listen_address(listen.value).ok().filter(|address| !is_any_port(address))
 }
 
 const fn port(address: &Address) -> u16 {

@@ -3,5 +3,6 @@
 //! of its own, which costs nothing while nobody asks.
 
 mod desk;
+pub mod json;
 
 pub use desk::Desk;

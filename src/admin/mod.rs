@@ -3,6 +3,7 @@
 //! of its own, which costs nothing while nobody asks.
 
 mod desk;
+mod http;
 pub mod json;
 
 pub use desk::Desk;

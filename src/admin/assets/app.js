@@ -33,7 +33,7 @@ async function begin() {
   }
   const { who } = state;
   document.documentElement.dataset.access = who.full ? "full" : "readonly";
-  setText(document.getElementById("who"), who.full ? who.user : `${who.user} (may look)`);
+  setText(document.getElementById("who"), who.full ? who.user : `${who.user} (read-only)`);
   pages.set("services", new ServicesPage());
   pages.set("sessions", new SessionsPage());
   pages.set("configuration", new ConfigurationPage());

@@ -9,10 +9,10 @@ import { mayChange, state } from "./state.js";
 /** A banner's words change every second; only what is in `said` is spoken, and that changes seldom. */
 class Banner {
   #text = make("p", { "aria-hidden": "true" });
-  #said = make("p", { class: "unseen" });
+  #said = make("p");
 
   constructor(kind, role, ...buttons) {
-    this.node = make("div", { class: `banner banner-${kind}`, hidden: true, data: { banner: kind } }, make("div", { role }, this.#said), this.#text, ...buttons);
+    this.node = make("div", { class: `banner banner-${kind}`, hidden: true, data: { banner: kind } }, make("div", { role, class: "unseen" }, this.#said), this.#text, ...buttons);
   }
 
   show(text, said) {
@@ -41,7 +41,7 @@ export class Banners {
     this.#lost = new Banner("lost", "alert", button("Try now", () => state.live.retry()));
     const probation = changes ? [button("Keep it", confirmLoad, "primary"), button("Go back now", goBack)] : [];
     this.#probation = new Banner("probation", "status", ...probation);
-    this.#unsaved = new Banner("unsaved", "status", ...(changes ? [button("Save to the file", save)] : []), difference());
+    this.#unsaved = new Banner("unsaved", "status", ...(changes ? [button("Save", save)] : []), difference());
     const all = [this.#lost, this.#draining, this.#probation, this.#unsaved];
     document.getElementById("banners").append(...all.map(({ node }) => node));
     setInterval(() => this.tick(), 250);
@@ -53,7 +53,7 @@ export class Banners {
     this.#until = left === null ? null : Date.now() + left;
     if (draining) this.#draining.show("Shutting down: no new clients, open connections may finish.", "The balancer is shutting down.");
     else this.#draining.hide();
-    if (unsaved && left === null) this.#unsaved.show("What runs is not saved to the file.", "What runs is not saved.");
+    if (unsaved && left === null) this.#unsaved.show("What runs is not saved to the file.", "What runs is not saved to the file.");
     else this.#unsaved.hide();
     this.tick();
   }
@@ -83,7 +83,7 @@ export class Banners {
 }
 
 function difference() {
-  return make("a", { class: "button", href: "#configuration" }, "Show the difference");
+  return make("a", { class: "button", href: "#configuration" }, "Difference");
 }
 
 function button(label, act, kind = null) {

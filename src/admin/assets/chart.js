@@ -4,8 +4,8 @@ import { draw, make, setText } from "./dom.js";
 import { BREAK_MS } from "./history.js";
 import { span } from "./format.js";
 
-/** What a chart shows of the past. */
-export const WINDOW_MS = 300_000;
+/** What a chart may show of the past: the shortest of these that has all there is, the longest in the end. */
+const WINDOWS_MS = [60_000, 120_000, 300_000];
 const WIDTH = 300;
 const HEIGHT = 48;
 /** Room above the highest value, so that the line is not cut. */
@@ -25,6 +25,7 @@ export class Chart {
   #cursor = draw("line", { class: "chart-cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
   #then = make("span", { class: "chart-then", "aria-hidden": "true", hidden: true });
   #picture;
+  #start = make("span", {});
   #drawn = null;
 
   constructor(plan) {
@@ -52,7 +53,7 @@ export class Chart {
     const axis = make(
       "div",
       { class: "chart-axis", "aria-hidden": "true" },
-      make("span", {}, `${span(WINDOW_MS)} ago`),
+      this.#start,
       this.#then,
       make("span", {}, "now"),
     );
@@ -69,12 +70,14 @@ export class Chart {
     lines.forEach((_, index) => setText(this.#values[index], unit(values[index])));
     const newest = history.count - 1;
     const end = history.time(newest);
+    const length = windowOf(end - history.time(history.oldest));
     let first = newest;
-    while (first > history.oldest && end - history.time(first - 1) <= WINDOW_MS) first -= 1;
+    while (first > history.oldest && end - history.time(first - 1) <= length) first -= 1;
     const highest = this.#highest(track, first, newest);
-    const x = (sample) => WIDTH - ((end - history.time(sample)) / WINDOW_MS) * WIDTH;
+    const x = (sample) => WIDTH - ((end - history.time(sample)) / length) * WIDTH;
     const y = (value) => HEIGHT - 1 - (value / highest) * (HEIGHT - 1 - TOP);
-    this.#drawn = { history, track, first, newest, end };
+    this.#drawn = { history, track, first, newest, end, length };
+    setText(this.#start, `${span(length)} ago`);
     setText(this.#top, highest > 0 && Number.isFinite(highest) ? unit(highest) : "");
     lines.forEach(({ series }, index) => {
       const runs = runsOf(history, (sample) => track.at(series, sample), first, newest);
@@ -100,10 +103,10 @@ export class Chart {
 
   #point(event) {
     if (this.#drawn === null) return;
-    const { history, track, first, newest, end } = this.#drawn;
+    const { history, track, first, newest, end, length } = this.#drawn;
     const box = this.#picture.getBoundingClientRect();
     const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-    const wanted = end - (1 - share) * WINDOW_MS;
+    const wanted = end - (1 - share) * length;
     let sample = newest;
     while (sample > first && history.time(sample) > wanted) sample -= 1;
     const { lines, unit } = this.#plan;
@@ -114,7 +117,7 @@ export class Chart {
     const ago = Math.round((end - history.time(sample)) / 1000) * 1000;
     setText(this.#then, `${values.join(", ")} ${ago === 0 ? "now" : `${span(ago)} ago`}`);
     this.#then.hidden = false;
-    const at = ((history.time(sample) - end) / WINDOW_MS + 1) * WIDTH;
+    const at = ((history.time(sample) - end) / length + 1) * WIDTH;
     this.#cursor.setAttribute("x1", at);
     this.#cursor.setAttribute("x2", at);
     this.#cursor.setAttribute("visibility", "visible");
@@ -124,6 +127,10 @@ export class Chart {
     this.#then.hidden = true;
     this.#cursor.setAttribute("visibility", "hidden");
   }
+}
+
+function windowOf(age) {
+  return WINDOWS_MS.find((length) => age <= length) ?? WINDOWS_MS.at(-1);
 }
 
 /** Samples that belong to one line each: a gap in time or values ends it. */

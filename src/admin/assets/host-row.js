@@ -17,8 +17,8 @@ export const COLUMNS = [
   ["open", "Open", "Open connections, and the most allowed"],
   ["rate", "Connections", "New connections a second, and all so far"],
   ["failed", "Failed", "Connects that failed for a reason of the host's"],
-  ["up", "From clients", "Bytes from clients a second, and all so far"],
-  ["down", "To clients", "Bytes to clients a second, and all so far"],
+  ["up", "In", "Bytes from clients a second, and all so far"],
+  ["down", "Out", "Bytes to clients a second, and all so far"],
   ["latency", "Connect", "How long connects take: over the last minutes, and usually"],
 ];
 
@@ -74,7 +74,7 @@ export class HostRow {
   update(host) {
     this.#place = { ...this.#place, host };
     this.#renderState(host);
-    if (sight.has(this.node) || (this.#number + turn) % TURNS === 0) this.render();
+    if (!this.#shown.host || sight.has(this.node) || (this.#number + turn) % TURNS === 0) this.render();
   }
 
   drop() {

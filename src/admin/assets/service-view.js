@@ -16,11 +16,11 @@ export function trafficCharts() {
     connections: new Chart({ title: "Connections", unit: rate, lines: [{ series: "connections" }] }),
     open: new Chart({ title: "Open", unit: count, lines: [{ series: "open" }] }),
     bytes: new Chart({
-      title: "Traffic",
+      title: "Bytes",
       unit: byteRate,
       lines: [
-        { series: "down", label: "to clients" },
-        { series: "up", label: "from clients" },
+        { series: "down", label: "out" },
+        { series: "up", label: "in" },
       ],
     }),
   };

@@ -66,6 +66,7 @@ assets![
     "host-actions.js",
     "host-row.js",
     "host-state.js",
+    "hosts.css",
     "icon.svg",
     "index.html",
     "keys.js",

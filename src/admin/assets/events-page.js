@@ -89,6 +89,7 @@ export class EventsPage {
     });
     setText(this.#total, plural(shown.length, "event"));
     setHidden(this.#empty, shown.length > 0);
+    setText(this.#empty, this.#events.length === 0 ? "Nothing has happened." : "No event matches.");
     keyed(this.#list, shown.toReversed(), ({ number, at }) => `${number} ${at}`, eventView);
   }
 }

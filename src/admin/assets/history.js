@@ -32,8 +32,8 @@ class Track {
 
   /** Takes totals by name; `seconds` since the last ones, `null` when they cannot be compared. */
   grow(totals, seconds) {
-    for (const [name, total] of Object.entries(totals)) {
-      const grown = this.#totals === null ? null : total - this.#totals[name];
+    for (const name in totals) {
+      const grown = this.#totals === null ? null : totals[name] - this.#totals[name];
       // A total that shrank was begun anew.
       this.rates[name] = seconds === null || grown === null || grown < 0 ? null : grown / seconds;
     }
@@ -41,7 +41,7 @@ class Track {
   }
 
   keep(sample, values) {
-    for (const [name, series] of Object.entries(this.#series)) series.set(sample, values[name]);
+    for (const name in this.#series) this.#series[name].set(sample, values[name]);
   }
 
   /** The value of a series, `NaN` where there is none. */
@@ -122,7 +122,8 @@ export class History {
     turn.hosts.add(key);
     const track = trackOf(this.#hosts, key, HOST_SERIES);
     const { total: connections, failed, bytes_up: up, bytes_down: down } = host;
-    const connects = host.connects.buckets.reduce((all, one) => all + one, 0);
+    let connects = 0;
+    for (const times of host.connects.buckets) connects += times;
     track.grow({ connections, failed, up, down, connects, micros: host.connects.sum_us }, turn.seconds);
     const latency = track.rates.connects > 0 ? track.rates.micros / track.rates.connects : null;
     track.rates.latency = latency;
@@ -133,12 +134,13 @@ export class History {
 
 /** What tells a host from all others: a name may have several addresses. */
 export function hostKey(service, group, host) {
-  return JSON.stringify([service.name, group.name, host.name, host.addr]);
+  // No name has a line feed in it.
+  return `${service.name}\n${group.name}\n${host.name}\n${host.addr}`;
 }
 
 /** Adds what is known: a sum is unknown only while all its parts are. */
 function addTo(sums, parts) {
-  for (const name of Object.keys(sums)) {
+  for (const name in sums) {
     if (parts[name] !== null && parts[name] !== undefined) sums[name] = (sums[name] ?? 0) + parts[name];
   }
 }

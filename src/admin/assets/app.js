@@ -5,6 +5,7 @@ import { Banners } from "./banners.js";
 import { ConfigurationPage } from "./configuration-page.js";
 import { setAttribute, setText } from "./dom.js";
 import { EventsPage } from "./events-page.js";
+import { HostPage } from "./host-page.js";
 import { isTroubled } from "./host-state.js";
 import { listen, showShortcuts } from "./keys.js";
 import { Live } from "./live.js";
@@ -35,6 +36,7 @@ async function begin() {
   document.documentElement.dataset.access = who.full ? "full" : "readonly";
   setText(document.getElementById("who"), who.full ? who.user : `${who.user} (read-only)`);
   pages.set("services", new ServicesPage());
+  pages.set("host", new HostPage());
   pages.set("sessions", new SessionsPage());
   pages.set("configuration", new ConfigurationPage());
   pages.set("events", new EventsPage());
@@ -87,7 +89,7 @@ function render() {
   const down = state.snapshot.services
     .flatMap((service) => service.groups.filter((group) => group.enabled))
     .reduce((sum, group) => sum + group.hosts.filter(isTroubled).length, 0);
-  const title = current?.title ?? "Director";
+  const title = current?.page.title ?? current?.section ?? "Director";
   document.title = down > 0 ? `(${down} down) ${title} · Director` : `${title} · Director`;
   announce(down);
   main.removeAttribute("aria-busy");
@@ -107,13 +109,13 @@ function route() {
   const hash = location.hash.slice(1) || remembered();
   const [name, query = ""] = hash.split("?");
   const page = pages.get(name) ?? pages.get("services");
-  const shown = pages.get(name) ? name : "services";
+  const shown = page.section ?? (pages.has(name) ? name : "services");
   const isOther = current?.page !== page;
   if (isOther) current?.page.hide?.();
   for (const link of document.querySelectorAll("#sections a")) {
     const isHere = link.hash === `#${shown}`;
     setAttribute(link, "aria-current", isHere ? "page" : null);
-    if (isHere) current = { page, title: link.textContent.trim() };
+    if (isHere) current = { page, section: link.textContent.trim() };
   }
   if (isOther) {
     main.replaceChildren(page.node);

@@ -1,14 +1,14 @@
 // What the balancer counts, as rates and as series of the last minutes. The balancer tells totals; how fast they grow is
 // found here, by its own clock, so that a late answer does not look like a burst.
 
-/** How many samples a series keeps: ten minutes at one a second. */
-export const SAMPLES = 600;
+/** How many samples a series keeps: a little more than the five minutes that charts show, at one a second. */
+export const SAMPLES = 320;
 /** As long as this between two samples, and the line is broken. */
 export const BREAK_MS = 5000;
 
 /** A ring of values, one a sample; `NaN` where there was none. */
 class Series {
-  #values = new Float64Array(SAMPLES).fill(NaN);
+  #values = new Float32Array(SAMPLES).fill(NaN);
 
   set(sample, value) {
     this.#values[sample % SAMPLES] = value ?? NaN;
@@ -51,7 +51,7 @@ class Track {
 }
 
 const SERVICE_SERIES = ["connections", "open", "up", "down"];
-const HOST_SERIES = ["latency"];
+const HOST_SERIES = ["connections", "open", "up", "down", "latency"];
 
 /** The series of all there is. */
 export class History {
@@ -127,7 +127,7 @@ export class History {
     track.grow({ connections, failed, up, down, connects, micros: host.connects.sum_us }, turn.seconds);
     const latency = track.rates.connects > 0 ? track.rates.micros / track.rates.connects : null;
     track.rates.latency = latency;
-    track.keep(turn.sample, { latency });
+    track.keep(turn.sample, { ...track.rates, open: host.open });
     return track;
   }
 }

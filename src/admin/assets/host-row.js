@@ -4,9 +4,8 @@ import { Chart } from "./chart.js";
 import { Sight, draw, make, setAttribute, setText } from "./dom.js";
 import { byteRate, bytes, count, latency, rate } from "./format.js";
 import { hostKey } from "./history.js";
-import { editHost, removeHost, retryHost, setState } from "./host-actions.js";
+import { hostLink, hostMenu } from "./host-menu.js";
 import { stateOf } from "./host-state.js";
-import { menuButton } from "./menu.js";
 import { mayChange, state } from "./state.js";
 
 /** The columns: their heads, and what these mean. */
@@ -51,7 +50,8 @@ export class HostRow {
 
   #build() {
     const cells = COLUMNS.map(([name, label]) => {
-      const main = make("span", { class: "main" });
+      const link = name === "host" ? { href: hostLink(this.#place) } : {};
+      const main = make(name === "host" ? "a" : "span", { class: "main", ...link });
       const more = make("span", { class: "more" });
       this.#cells[name] = { main, more };
       const content = name === "latency" ? [main, this.#latency.node, more] : [main, more];
@@ -64,7 +64,7 @@ export class HostRow {
     this.#cells.word = make("span", { class: "word" });
     this.#cells.state.main.append(symbol, this.#cells.word);
     if (mayChange()) {
-      const button = menuButton(`Actions for host ${this.#place.host.name}`, () => this.#actions());
+      const button = hostMenu(() => this.#place, `Actions for host ${this.#place.host.name}`);
       cells.push(make("td", { class: "cell-actions", role: "cell" }, button));
     }
     return make("tr", { role: "row", class: "host", data: { host: this.#place.host.name } }, ...cells);
@@ -118,19 +118,5 @@ export class HostRow {
     this.#shown[name] = shown;
     setText(cell.main, main);
     setText(cell.more, more);
-  }
-
-  #actions() {
-    const place = this.#place;
-    const { host } = place;
-    const items = [{ text: "Edit weight, max, name…", act: () => editHost(place) }];
-    if (host.admin !== "up") items.push({ text: "Put back into service", act: () => setState(place, "up") });
-    if (host.admin !== "drain") items.push({ text: "Drain: no new clients", act: () => setState(place, "drain") });
-    if (host.admin !== "down") items.push({ text: "Take out of service", act: () => setState(place, "down") });
-    if (host.status === "down") items.push({ text: "Retry now", act: () => retryHost(place) });
-    const query = new URLSearchParams({ service: place.service, host: `${place.group}/${host.name}` });
-    items.push({ text: "Show its sessions", act: () => location.assign(`#sessions?${query}`) });
-    items.push(null, { text: "Remove host…", danger: true, act: () => removeHost(place) });
-    return items;
   }
 }

@@ -1,8 +1,8 @@
 //! What there is to see, as JSON: the names are those of [`crate::model::snapshot`] and its neighbours.
 //!
 //! Durations are integers whose names end in `_ms` or `_us`, times are seconds since 1970 with a fraction, addresses and
-//! session names are strings, and what is not there is `null`. A histogram is `{"buckets": […], "sum_us": …}` with the
-//! counts of [`crate::model::histogram::Histogram`], the shortest times first.
+//! session names are strings, and what is not there is `null`. A histogram is `{"first": …, "buckets": […], "sum_us": …}`
+//! as [`Counts`]: the first bucket is below 2^`first` µs, each after it ends at twice the time, the last has no end.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -116,7 +116,7 @@ pub const fn status(status: HostStatus) -> &'static str {
 
 fn reactor(reactor: &ReactorView) -> Value {
     let values: Map<String, Value> = reactor.values.iter().map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
-    json!({ "values": values, "turns": { "buckets": reactor.turns } })
+    json!({ "values": values, "turns": { "first": reactor.turns.first, "buckets": reactor.turns.buckets } })
 }
 
 /// Administrators.
@@ -188,7 +188,7 @@ const fn refusal_kind(kind: RefusalKind) -> &'static str {
 }
 
 fn histogram(counts: &Counts, sum_us: u64) -> Value {
-    json!({ "buckets": counts, "sum_us": sum_us })
+    json!({ "first": counts.first, "buckets": counts.buckets, "sum_us": sum_us })
 }
 
 fn text(addr: SocketAddr) -> String {
@@ -212,14 +212,15 @@ fn unix_seconds(time: SystemTime) -> f64 {
 mod tests {
     use super::*;
     use crate::model::event::EventKind;
-    use crate::model::histogram::Histogram;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::scheduler::SchedulerKind;
     use crate::model::session::{SessionInfo, SessionName, SessionState};
     use crate::model::status::AdminState;
     use crate::model::time::Moment;
 
-    const COUNTS: Counts = [0; Histogram::BUCKETS];
+    fn counts() -> Counts {
+        Counts { first: 6, buckets: vec![0, 2, 1] }
+    }
 
     fn host_view() -> HostView {
         HostView {
@@ -239,9 +240,9 @@ mod tests {
             bytes_up: 4,
             bytes_down: 5,
             connect_time: Duration::from_micros(250),
-            connects: COUNTS,
+            connects: counts(),
             connects_sum_us: 6,
-            lifetimes: COUNTS,
+            lifetimes: counts(),
             lifetimes_sum_us: 7,
         }
     }
@@ -253,8 +254,7 @@ mod tests {
         assert_eq!((&shown["status"], &shown["admin"]), (&json!("down"), &json!("drain")));
         assert_eq!((&shown["lasted_ms"], &shown["next_probe_ms"]), (&json!(1500), &Value::Null));
         assert_eq!((&shown["connect_time_us"], &shown["max"]), (&json!(250), &json!(9)));
-        assert_eq!(shown["connects"]["buckets"].as_array().map(Vec::len), Some(Histogram::BUCKETS));
-        assert_eq!(shown["lifetimes"]["sum_us"], json!(7));
+        assert_eq!(shown["connects"], json!({"first": 6, "buckets": [0, 2, 1], "sum_us": 6}));
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
             accepted: 8,
             retries: 0,
             closed: std::array::from_fn(|index| index as u64),
-            wait: COUNTS,
+            wait: counts(),
             wait_sum_us: 9,
         };
         let whole = Snapshot {
@@ -292,7 +292,7 @@ mod tests {
             confirm_within: Some(Duration::from_secs(30)),
             draining: false,
             services: vec![service],
-            reactors: vec![ReactorView { values: vec![("turns", 4)], turns: COUNTS }],
+            reactors: vec![ReactorView { values: vec![("turns", 4)], turns: counts() }],
             users: vec![UserView { name: String::from("u"), full: true, password: true, key: false }],
             last_event: 11,
         };

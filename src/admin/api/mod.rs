@@ -14,7 +14,6 @@ mod status;
 mod tell;
 mod users;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -25,7 +24,7 @@ use crate::model::snapshot::Snapshot;
 use super::auth::Secret;
 use super::http::{Answer, Head, Method};
 
-pub(super) use pages::{asset, login_page};
+pub(super) use pages::login_page;
 pub(super) use routes::{Found, find};
 pub(super) use tell::{refused, too_late};
 
@@ -38,8 +37,6 @@ pub(super) struct Call {
     pub(super) names: Vec<String>,
     /// Who asks; nobody where everybody may.
     pub(super) who: Option<Who>,
-    /// From where.
-    pub(super) peer: SocketAddr,
     /// What came with it.
     pub(super) body: Vec<u8>,
     /// The configuration that runs.
@@ -85,11 +82,11 @@ pub(super) enum Step {
     /// Nothing.
     Answer(Answer),
     /// The manager is asked.
-    Ask(Command, Box<dyn FnOnce(Reply) -> Answer>),
+    Ask(Command, Box<dyn FnOnce(Reply) -> Answer + Send>),
     /// What there is to see is looked at.
-    See(Box<dyn FnOnce(&Snapshot) -> Answer>),
+    See(Box<dyn FnOnce(&Snapshot) -> Answer + Send>),
     /// A new password is hashed.
-    Hash(Secret, Box<dyn FnOnce(String) -> Step>),
+    Hash(Secret, Box<dyn FnOnce(String) -> Step + Send>),
     /// A browser wants in.
     Login {
         /// As whom.

@@ -16,8 +16,8 @@ mod secret;
 pub(crate) use base64::decode;
 pub(crate) use guesses::Guesses;
 pub(crate) use known::Known;
-pub(crate) use logins::{Login, Logins};
-pub(crate) use secret::{Keys, Secret};
+pub(crate) use logins::Logins;
+pub(crate) use secret::{Keys, Secret, hex};
 
 /// Whether a base64 text is this, as far as a header may hold it; for tests of what is sent.
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(crate) use answer::{Answer, Content};
 pub(crate) use body::{Body, Progress};
 pub(crate) use date::http_date;
 pub(crate) use head::{Framing, Head, Method, take_head};
-pub(crate) use target::{Arguments, Target};
+pub(crate) use target::Arguments;
 
 /// Why a request is not taken: the connection ends with this answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,16 @@ pub(crate) struct Bad {
 impl Bad {
     const fn new(status: u16, why: &'static str) -> Self {
         Self { status, why }
+    }
+
+    /// What is spoken is not what is served.
+    pub(crate) const fn plain() -> Self {
+        Self::request("this port speaks HTTPS: begin the address with https://")
+    }
+
+    /// It took too long.
+    pub(crate) const fn late() -> Self {
+        Self::new(408, "the request took too long")
     }
 
     const fn request(why: &'static str) -> Self {

@@ -250,6 +250,73 @@ pub const LOG_EVERY: Duration = Duration::from_secs(1);
 /// Pause before an update is posted again to a reactor whose mailbox was full.
 pub const POST_RETRY: Duration = Duration::from_millis(10);
 
+/// Connections to the administration page at a time; one more takes the place of the least deserving.
+pub const WEB_CONNECTIONS_MAX: usize = 256;
+/// Of these, those that follow events.
+pub const WEB_STREAMS_MAX: usize = 64;
+/// Time in which a request has to come whole, and in which its answer has to be taken.
+pub const WEB_REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// Time for which a connection may wait for its next request.
+pub const WEB_IDLE: Duration = Duration::from_secs(60);
+/// Time for which a connection that is closed takes in what its client still sends, so that the answer arrives.
+pub const WEB_LINGER: Duration = Duration::from_secs(2);
+/// Longest request line of the page, in bytes.
+pub const WEB_TARGET_BYTES_MAX: usize = 8 * 1024;
+/// Longest request line and fields, in bytes.
+pub const WEB_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most fields of a request.
+pub const WEB_FIELDS_MAX: usize = 64;
+/// Most arguments after the `?` of a request, and fields of a form.
+pub const WEB_ARGUMENTS_MAX: usize = 32;
+/// Longest body of a request, in bytes: a configuration, with room for JSON's escapes.
+pub const WEB_BODY_BYTES_MAX: usize = 2 << 20;
+/// Longest body of the login form, in bytes. It is read from strangers.
+pub const WEB_FORM_BYTES_MAX: usize = 4 * 1024;
+/// Longest password, in bytes.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Bytes that a follower of events may be behind before it is left.
+pub const WEB_BEHIND_BYTES_MAX: usize = 256 * 1024;
+/// Time between two snapshots for those who follow.
+pub const WEB_STREAM_EVERY: Duration = Duration::from_secs(1);
+/// Time between two looks for events while somebody follows.
+pub const WEB_EVENTS_EVERY: Duration = Duration::from_millis(200);
+/// Time between two signs of life to those who follow.
+pub const WEB_PING_EVERY: Duration = Duration::from_secs(15);
+/// Age up to which a snapshot serves another asker.
+pub const WEB_SNAPSHOT_AGE: Duration = Duration::from_millis(100);
+/// How long the manager may take to answer a question.
+pub const MANAGER_WITHIN: Duration = Duration::from_secs(1);
+/// How long it may take for a change, which may wait for names and reactors.
+pub const MANAGER_CHANGE_WITHIN: Duration = Duration::from_secs(5);
+/// Time between two looks at whether the certificate has changed.
+pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
+/// Time that a browser's login lasts without a request, and at most.
+pub const LOGIN_IDLE: Duration = Duration::from_secs(30 * 60);
+/// See [`LOGIN_IDLE`].
+pub const LOGIN_MAX: Duration = Duration::from_secs(12 * 3600);
+/// Browsers that may be logged in; the one that has been silent for longest makes room.
+pub const LOGINS_MAX: usize = 256;
+/// Time for which a password that was right need not be hashed again.
+pub const PASSWORD_KEPT: Duration = Duration::from_secs(60);
+/// Such passwords.
+pub const PASSWORDS_KEPT_MAX: usize = 256;
+/// Passwords that wait to be hashed.
+pub const PASSWORDS_WAITING_MAX: usize = 32;
+/// Of these, those from one address.
+pub const PASSWORDS_WAITING_EACH: usize = 4;
+/// Wrong passwords of an address that cost it no time.
+pub const GUESSES_FREE: u32 = 5;
+/// Wrong passwords of a user, from wherever, after which an address has one guess at him.
+pub const GUESSES_PER_USER: u32 = 50;
+/// First and longest time for which an address that guesses has to wait.
+pub const GUESS_WAIT_MIN: Duration = Duration::from_secs(1);
+/// See [`GUESS_WAIT_MIN`].
+pub const GUESS_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Time after which wrong passwords are forgotten.
+pub const GUESSES_KEPT: Duration = Duration::from_secs(15 * 60);
+/// Addresses, and users, whose wrong passwords are remembered.
+pub const GUESSERS_MAX: usize = 4096;
+
 const _: () = assert!(BUFFER_BYTES_MIN <= BUFFER_BYTES && BUFFER_BYTES <= BUFFER_BYTES_MAX);
 const _: () = assert!(LARGE_AFTER <= SPLICE_AFTER && SPLICE_AFTER < STREAK_MAX);
 const _: () = assert!(PIPE_BYTES_MIN <= PIPE_BYTES && STREAM_BUFFERS * BUFFER_BYTES <= PIPE_BYTES);
@@ -269,3 +336,6 @@ const _: () = assert!(HOST_CHECK.as_millis() < FLAP_WINDOW.as_millis());
 const _: () = assert!(PROBE_TIMEOUT_MAX.as_millis() < SUSPICION.as_millis());
 const _: () = assert!(RESOLVE_FAILED_EVERY.as_millis() <= RESOLVE_EVERY.as_millis());
 const _: () = assert!(RESOLVE_EVERY.as_millis() < RESOLVE_LOST.as_millis());
+const _: () = assert!(WEB_STREAMS_MAX < WEB_CONNECTIONS_MAX && WEB_TARGET_BYTES_MAX < WEB_HEAD_BYTES_MAX);
+const _: () = assert!(CONFIG_FILE_BYTES_MAX < WEB_BODY_BYTES_MAX as u64);
+const _: () = assert!(RESOLVE_FIRST.as_millis() + RELOAD_TAKEN.as_millis() < MANAGER_CHANGE_WITHIN.as_millis());

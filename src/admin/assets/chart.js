@@ -1,7 +1,6 @@
 // Small charts over time: one or two lines, a time axis, the value now, and under the pointer the value then.
 
 import { draw, make, setText } from "./dom.js";
-import { BREAK_MS } from "./history.js";
 import { span } from "./format.js";
 
 /** What a chart may show of the past: the shortest of these that has all there is, the longest in the end. */
@@ -138,7 +137,7 @@ function runsOf(history, valueAt, first, newest) {
   const runs = [];
   let run = [];
   for (let sample = first; sample <= newest; sample += 1) {
-    const isBroken = run.length > 0 && history.time(sample) - history.time(run.at(-1)) > BREAK_MS;
+    const isBroken = run.length > 0 && history.isBroken(run.at(-1), sample);
     const isMissing = Number.isNaN(valueAt(sample));
     if ((isBroken || isMissing) && run.length > 0) {
       runs.push(run);

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { freshId } from "./state.js";
-import { textOf, told } from "./notice.js";
+import { sentence, textOf, told } from "./notice.js";
 
 /**
  * @typedef {object} Field
@@ -52,7 +52,7 @@ export function ask(plan) {
         dialog.close();
         if (answer !== null) told(textOf(answer));
       } catch (refusal) {
-        error.textContent = refusal.message;
+        error.textContent = sentence(refusal.message);
         error.hidden = false;
       }
       submit.disabled = false;

@@ -3,8 +3,8 @@
 
 /** How many samples a series keeps: a little more than the five minutes that charts show, at one a second. */
 export const SAMPLES = 320;
-/** As long as this between two samples, and the line is broken. */
-export const BREAK_MS = 5000;
+/** So many samples missed, and the line of a chart is broken. */
+const MISSED_MAX = 5;
 
 /** A ring of values, one a sample; `NaN` where there was none. */
 class Series {
@@ -57,6 +57,8 @@ const HOST_SERIES = ["connections", "open", "up", "down", "latency"];
 export class History {
   /** Samples taken; the last one has this number less one. */
   count = 0;
+  /** Time between two samples while nothing is wrong, in milliseconds. */
+  pace = 1000;
   /** All services together. */
   whole = new Track(SERVICE_SERIES);
   #times = new Float64Array(SAMPLES);
@@ -68,6 +70,11 @@ export class History {
   /** When a sample was taken, in milliseconds of `performance.now`. */
   time(sample) {
     return this.#times[sample % SAMPLES];
+  }
+
+  /** Whether something is missing between a sample and the next one that is there. */
+  isBroken(sample, next) {
+    return this.time(next) - this.time(sample) > MISSED_MAX * this.pace;
   }
 
   /** The oldest sample that is kept. */

@@ -9,7 +9,7 @@ import { changed, given } from "./host-actions.js";
 const SCHEDULERS = [
   ["roundrobin", "one after the other, in the order of the list"],
   ["leastconns", "fewest open connections; equal: the lowest address"],
-  ["leastconnsrr", "fewest open connections; equal: the one that has waited longest"],
+  ["leastconnsrr", "fewest open connections; equal: idle for longest"],
   ["weighted", "one after the other, in proportion to weight"],
   ["weightlc", "fewest open connections for its weight"],
   ["p2c", "the better one of two random hosts"],

@@ -84,9 +84,8 @@ fn page_with_a_thousand_hosts_is_quick() {
         let (high, low) = (1 + number / 200, 1 + number % 200);
         let _ = write!(hosts, "<host name=\"host-{number}\" ip=\"127.0.{high}.{low}:{port}\"/>");
     }
-    let service = format!(
-        "<service name=\"web\"><listen ip=\"127.0.0.1:0\"/><group name=\"many\">{hosts}</group></service>"
-    );
+    let service =
+        format!("<service name=\"web\"><listen ip=\"127.0.0.1:0\"/><group name=\"many\">{hosts}</group></service>");
     let page = free_address();
     let mut run = Run { page, director: start(page, &service) };
     run.drive(&tools, &format!("\"suite\":\"load\",\"count\":{MANY}"));
@@ -94,9 +93,8 @@ fn page_with_a_thousand_hosts_is_quick() {
 
 /// A balancer with a page there.
 fn start(page: SocketAddr, services: &str) -> Director {
-    let users = USERS.map(|(access, name, _, hash)| {
-        format!("<user name=\"{name}\" password=\"{hash}\" access=\"{access}\"/>")
-    });
+    let users =
+        USERS.map(|(access, name, _, hash)| format!("<user name=\"{name}\" password=\"{hash}\" access=\"{access}\"/>"));
     let admin = format!("<admin><web listen=\"{page}\" enable=\"true\"/>{}</admin>", users.concat());
     let manager = "<manager><hostCheck interval=\"500ms\"/></manager>";
     Director::plan_text(&format!("<director>{services}{manager}{admin}</director>")).start()

@@ -34,7 +34,14 @@ export class Chart {
     const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
     const grid = draw("path", { class: "chart-grid", d: `M0 ${HEIGHT / 2 + TOP / 2}H${WIDTH}` });
     const parts = plan.slim ? [] : [grid];
-    this.#picture = draw("svg", { ...box, class: "chart-picture" }, ...parts, ...this.#areas, ...this.#paths, this.#cursor);
+    this.#picture = draw(
+      "svg",
+      { ...box, class: "chart-picture" },
+      ...parts,
+      ...this.#areas,
+      ...this.#paths,
+      this.#cursor,
+    );
     this.#values = plan.lines.map(() => make("span", { class: "chart-value" }));
     this.node = plan.slim ? this.#slim() : this.#whole();
   }

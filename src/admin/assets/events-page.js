@@ -19,7 +19,13 @@ const KINDS = [
 export class EventsPage {
   #events = [];
   #boxes = new Map();
-  #search = make("input", { type: "search", id: "events-filter", placeholder: "Filter events", "aria-label": "Filter events", "aria-keyshortcuts": "/" });
+  #search = make("input", {
+    type: "search",
+    id: "events-filter",
+    placeholder: "Filter events",
+    "aria-label": "Filter events",
+    "aria-keyshortcuts": "/",
+  });
   #total = make("span", { class: "quiet last", role: "status" });
   #list = make("ol", { class: "events" });
   #empty = make("p", { class: "empty" }, "Nothing has happened.");

@@ -31,7 +31,9 @@ export class Histogram {
   #table;
 
   constructor(title) {
-    const heads = ["Time", "Times", ""].map((text) => make("th", { scope: "col", role: "columnheader" }, text || make("span", { class: "unseen" }, "Share")));
+    const heads = ["Time", "Times", ""].map((text) =>
+      make("th", { scope: "col", role: "columnheader" }, text || make("span", { class: "unseen" }, "Share")),
+    );
     const head = make("thead", { role: "rowgroup", class: "unseen" }, make("tr", { role: "row" }, ...heads));
     this.#table = make("table", { class: "histogram", role: "table", "aria-label": title }, head, this.#body);
     this.node = make("section", { class: "panel" }, make("h2", {}, title), this.#summary, this.#table);
@@ -50,7 +52,12 @@ export class Histogram {
     const first = buckets.findIndex((times) => times > 0);
     const last = buckets.findLastIndex((times) => times > 0);
     const most = Math.max(...buckets);
-    const rows = buckets.map((times, bucket) => ({ bucket, times, share: times / most, label: label(bucket, buckets.length) }));
+    const rows = buckets.map((times, bucket) => ({
+      bucket,
+      times,
+      share: times / most,
+      label: label(bucket, buckets.length),
+    }));
     keyed(this.#body, rows.slice(first, last + 1), ({ bucket }) => String(bucket), bar);
   }
 }
@@ -58,7 +65,10 @@ export class Histogram {
 function bar() {
   const rect = draw("rect", { height: 10, class: "histogram-bar" });
   const picture = draw("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, rect);
-  const [name, times] = [make("th", { scope: "row", role: "rowheader" }), make("td", { role: "cell", class: "number" })];
+  const [name, times] = [
+    make("th", { scope: "row", role: "rowheader" }),
+    make("td", { role: "cell", class: "number" }),
+  ];
   const node = make("tr", { role: "row" }, name, times, make("td", { role: "cell" }, picture));
   const update = (row) => {
     setText(name, row.label);

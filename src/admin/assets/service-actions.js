@@ -67,7 +67,9 @@ export function removeService(service) {
     title: `Remove service ${service.name}?`,
     text: [
       `It stops listening on ${service.listeners.map(({ address }) => address).join(", ")}, with its ${plural(service.groups.length, "group")}.`,
-      service.open > 0 ? `Its ${plural(service.open, "open connection")} may go on to the end.` : "It has no open connections.",
+      service.open > 0
+        ? `Its ${plural(service.open, "open connection")} may go on to the end.`
+        : "It has no open connections.",
     ],
     label: "Remove service",
     danger: true,

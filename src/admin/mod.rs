@@ -3,6 +3,9 @@
 //! of its own, which costs nothing while nobody asks.
 
 pub mod assets;
+mod auth;
 mod desk;
+mod http;
+pub mod json;
 
 pub use desk::Desk;

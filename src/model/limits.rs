@@ -105,6 +105,21 @@ pub const STREAM_BUFFERS_ALONE: usize = 64;
 pub const ALONE_AFTER: u64 = 64;
 /// Buffers moved in turns like that after which the loop looks after others again.
 pub const TURN_BUFFERS: usize = 8;
+/// Bytes that a session has moved and its host's counters do not show at which they are told at once.
+pub const TELL_BYTES: u64 = 1 << 20;
+/// Time after which they are told, however few they are.
+pub const TELL_AFTER: Duration = Duration::from_millis(200);
+/// Sessions whose bytes are told in one turn because their time has come.
+pub const TOLD_PER_TURN: usize = 1024;
+/// Places of sessions that are looked at in one turn for a question: with two system calls for each that is told, a
+/// millisecond or so.
+pub const LOOKS_PER_TURN: usize = 512;
+/// Sessions that are killed in one turn; see [`DUE_PER_TURN`].
+pub const KILLS_PER_TURN: usize = 32;
+/// Most sessions that a reactor tells of in one answer.
+pub const SESSIONS_TOLD_MAX: usize = 16 * 1024;
+/// Questions that may wait for a reactor's answer; those above are dropped unanswered.
+pub const QUESTIONS_MAX: usize = 64;
 /// Room for sessions that a reactor keeps, however few it has.
 pub const SESSIONS_KEPT: usize = 1024;
 /// Room for sessions that a reactor keeps, as a multiple of those it has.
@@ -208,12 +223,12 @@ pub const RESOLVE_FIRST: Duration = Duration::from_secs(2);
 pub const RELOAD_TAKEN: Duration = Duration::from_millis(500);
 /// Time between two looks at whether they have.
 pub const TAKEN_LOOK: Duration = Duration::from_micros(200);
+/// How long a program that embeds a balancer waits for a reply.
+pub const REPLY_WAIT: Duration = Duration::from_secs(10);
 /// How long a question to the reactors (sessions) waits for their answers.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// Time between two looks at whether they have come.
 pub const ANSWER_LOOK: Duration = Duration::from_millis(1);
-/// Most questions to the reactors at a time.
-pub const QUESTIONS_MAX: usize = 64;
 /// Most sessions that a list has.
 pub const SESSIONS_LISTED_MAX: usize = 10_000;
 /// Sessions that a list has unless it is asked for another number.
@@ -235,9 +250,80 @@ pub const LOG_EVERY: Duration = Duration::from_secs(1);
 /// Pause before an update is posted again to a reactor whose mailbox was full.
 pub const POST_RETRY: Duration = Duration::from_millis(10);
 
+/// Connections to the administration page at a time; one more takes the place of the least deserving.
+pub const WEB_CONNECTIONS_MAX: usize = 256;
+/// Of these, those that follow events.
+pub const WEB_STREAMS_MAX: usize = 64;
+/// Time in which a request has to come whole, and in which its answer has to be taken.
+pub const WEB_REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// Time for which a connection may wait for its next request.
+pub const WEB_IDLE: Duration = Duration::from_secs(60);
+/// Time for which a connection that is closed takes in what its client still sends, so that the answer arrives.
+pub const WEB_LINGER: Duration = Duration::from_secs(2);
+/// Longest request line of the page, in bytes.
+pub const WEB_TARGET_BYTES_MAX: usize = 8 * 1024;
+/// Longest request line and fields, in bytes.
+pub const WEB_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most fields of a request.
+pub const WEB_FIELDS_MAX: usize = 64;
+/// Most arguments after the `?` of a request, and fields of a form.
+pub const WEB_ARGUMENTS_MAX: usize = 32;
+/// Longest body of a request, in bytes: a configuration, with room for JSON's escapes.
+pub const WEB_BODY_BYTES_MAX: usize = 2 << 20;
+/// Longest body of the login form, in bytes. It is read from strangers.
+pub const WEB_FORM_BYTES_MAX: usize = 4 * 1024;
+/// Longest password, in bytes.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Bytes that a follower of events may be behind before it is left.
+pub const WEB_BEHIND_BYTES_MAX: usize = 256 * 1024;
+/// Time between two snapshots for those who follow.
+pub const WEB_STREAM_EVERY: Duration = Duration::from_secs(1);
+/// Time between two looks for events while somebody follows.
+pub const WEB_EVENTS_EVERY: Duration = Duration::from_millis(200);
+/// Time between two signs of life to those who follow.
+pub const WEB_PING_EVERY: Duration = Duration::from_secs(15);
+/// Age up to which a snapshot serves another asker.
+pub const WEB_SNAPSHOT_AGE: Duration = Duration::from_millis(100);
+/// How long the manager may take to answer a question.
+pub const MANAGER_WITHIN: Duration = Duration::from_secs(1);
+/// How long it may take for a change, which may wait for names and reactors.
+pub const MANAGER_CHANGE_WITHIN: Duration = Duration::from_secs(5);
+/// Time between two looks at whether the certificate has changed.
+pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
+/// Time that a browser's login lasts without a request, and at most.
+pub const LOGIN_IDLE: Duration = Duration::from_secs(30 * 60);
+/// See [`LOGIN_IDLE`].
+pub const LOGIN_MAX: Duration = Duration::from_secs(12 * 3600);
+/// Browsers that may be logged in; the one that has been silent for longest makes room.
+pub const LOGINS_MAX: usize = 256;
+/// Time for which a password that was right need not be hashed again.
+pub const PASSWORD_KEPT: Duration = Duration::from_secs(60);
+/// Such passwords.
+pub const PASSWORDS_KEPT_MAX: usize = 256;
+/// Passwords that wait to be hashed.
+pub const PASSWORDS_WAITING_MAX: usize = 32;
+/// Of these, those from one address.
+pub const PASSWORDS_WAITING_EACH: usize = 4;
+/// Wrong passwords of an address that cost it no time.
+pub const GUESSES_FREE: u32 = 5;
+/// Wrong passwords of a user, from wherever, after which an address has one guess at him.
+pub const GUESSES_PER_USER: u32 = 50;
+/// First and longest time for which an address that guesses has to wait.
+pub const GUESS_WAIT_MIN: Duration = Duration::from_secs(1);
+/// See [`GUESS_WAIT_MIN`].
+pub const GUESS_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Time after which wrong passwords are forgotten.
+pub const GUESSES_KEPT: Duration = Duration::from_secs(15 * 60);
+/// Addresses, and users, whose wrong passwords are remembered.
+pub const GUESSERS_MAX: usize = 4096;
+
 const _: () = assert!(BUFFER_BYTES_MIN <= BUFFER_BYTES && BUFFER_BYTES <= BUFFER_BYTES_MAX);
 const _: () = assert!(LARGE_AFTER <= SPLICE_AFTER && SPLICE_AFTER < STREAK_MAX);
 const _: () = assert!(PIPE_BYTES_MIN <= PIPE_BYTES && STREAM_BUFFERS * BUFFER_BYTES <= PIPE_BYTES);
+// Half a count of 32 bits tells how many bytes are untold: what one turn moves must fit.
+const _: () = assert!(
+    (BUFFER_BYTES_MAX * (STREAM_BUFFERS_ALONE + LARGE_FACTOR) + PIPE_BYTES) as u64 + TELL_BYTES < u32::MAX as u64
+);
 const _: () = assert!(SLOW_CONNECT_MIN.as_millis() < CONNECT_TIMEOUT.as_millis());
 const _: () = assert!(AGGRESSIVE_MIN.as_millis() < AGGRESSIVE_MAX.as_millis());
 const _: () = assert!(RESET_POLL_MIN.as_millis() < RESET_POLL_MAX.as_millis());
@@ -250,3 +336,6 @@ const _: () = assert!(HOST_CHECK.as_millis() < FLAP_WINDOW.as_millis());
 const _: () = assert!(PROBE_TIMEOUT_MAX.as_millis() < SUSPICION.as_millis());
 const _: () = assert!(RESOLVE_FAILED_EVERY.as_millis() <= RESOLVE_EVERY.as_millis());
 const _: () = assert!(RESOLVE_EVERY.as_millis() < RESOLVE_LOST.as_millis());
+const _: () = assert!(WEB_STREAMS_MAX < WEB_CONNECTIONS_MAX && WEB_TARGET_BYTES_MAX < WEB_HEAD_BYTES_MAX);
+const _: () = assert!(CONFIG_FILE_BYTES_MAX < WEB_BODY_BYTES_MAX as u64);
+const _: () = assert!(RESOLVE_FIRST.as_millis() + RELOAD_TAKEN.as_millis() < MANAGER_CHANGE_WITHIN.as_millis());

@@ -68,7 +68,7 @@ export class Banners {
       );
     else this.#draining.hide();
     if (unsaved && left === null)
-      this.#unsaved.show("What runs is not saved to the file.", "What runs is not saved to the file.");
+      this.#unsaved.show("Unsaved changes.", "What runs is not saved to the file.");
     else this.#unsaved.hide();
     this.tick();
   }

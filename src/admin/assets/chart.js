@@ -9,6 +9,8 @@ const WIDTH = 300;
 const HEIGHT = 48;
 /** Room above the highest value, so that the line is not cut. */
 const TOP = 3;
+/** The scale of what is zero all the time. */
+const NOTHING = 1e-9;
 
 /**
  * A chart of one or two series.
@@ -84,7 +86,7 @@ export class Chart {
     const y = (value) => HEIGHT - 1 - (value / highest) * (HEIGHT - 1 - TOP);
     this.#drawn = { history, track, first, newest, end, length };
     setText(this.#start, `${span(length)} ago`);
-    setText(this.#top, highest > 0 && Number.isFinite(highest) ? unit(highest) : "");
+    setText(this.#top, highest === NOTHING ? "" : unit(highest));
     lines.forEach(({ series }, index) => {
       const runs = runsOf(history, (sample) => track.at(series, sample), first, newest);
       const line = runs.map((run) => `M${run.map((at) => point(x(at), y(track.at(series, at)))).join("L")}`);
@@ -104,7 +106,7 @@ export class Chart {
         if (value > highest) highest = value;
       }
     }
-    return highest > 0 ? roundUp(highest) : 1;
+    return highest > 0 ? roundUp(highest) : NOTHING;
   }
 
   #point(event) {

@@ -13,7 +13,7 @@ const CONTEXT_LINES = 3;
 const TABS = [
   ["difference", "Difference"],
   ["running", "Running"],
-  ["loaded", "Last loaded or saved"],
+  ["loaded", "Loaded"],
   ["file", "File"],
 ];
 

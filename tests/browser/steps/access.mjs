@@ -41,7 +41,7 @@ export const steps = {
       "Look again",
       "Difference",
       "Running",
-      "Last loaded or saved",
+      "Loaded",
       "File",
       "Copy",
       "Close the notice",

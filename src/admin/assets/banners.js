@@ -67,8 +67,7 @@ export class Banners {
         "The balancer is shutting down.",
       );
     else this.#draining.hide();
-    if (unsaved && left === null)
-      this.#unsaved.show("Unsaved changes.", "What runs is not saved to the file.");
+    if (unsaved && left === null) this.#unsaved.show("Unsaved changes.", "What runs is not saved to the file.");
     else this.#unsaved.hide();
     this.tick();
   }

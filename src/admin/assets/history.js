@@ -62,7 +62,7 @@ export class History {
   /** All services together. */
   whole = new Track(SERVICE_SERIES);
   #times = new Float64Array(SAMPLES);
-  #process = null;
+  #pid = null;
   #uptime = 0;
   #services = new Map();
   #hosts = new Map();
@@ -92,12 +92,11 @@ export class History {
 
   /** Takes what the balancer tells now. */
   take(snapshot, now) {
-    const process = `${snapshot.pid} ${Math.round(snapshot.started)}`;
     const elapsed = snapshot.uptime_ms - this.#uptime;
-    const isSame = process === this.#process;
+    const isSame = snapshot.pid === this.#pid && elapsed >= 0;
     // The same moment told twice: polling and the stream may overlap.
-    if (isSame && elapsed <= 0) return;
-    [this.#process, this.#uptime] = [process, snapshot.uptime_ms];
+    if (isSame && elapsed === 0) return;
+    [this.#pid, this.#uptime] = [snapshot.pid, snapshot.uptime_ms];
     const turn = { sample: this.count, seconds: isSame ? elapsed / 1000 : null, services: new Set(), hosts: new Set() };
     this.count += 1;
     this.#times[turn.sample % SAMPLES] = now;

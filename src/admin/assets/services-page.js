@@ -47,7 +47,8 @@ export class ServicesPage {
       add.addEventListener("click", () => addService());
       tools.append(add);
     }
-    this.node = make("div", {}, overview, tools, this.#services, this.#empty);
+    const title = make("h1", { class: "unseen" }, "Services");
+    this.node = make("div", {}, title, overview, tools, this.#services, this.#empty);
     this.#search.addEventListener("input", () => {
       filter.look(this.#search.value);
       this.update();

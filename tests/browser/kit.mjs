@@ -184,13 +184,17 @@ export function hostRow(page, host) {
 
 /** A group's section. */
 export function groupSection(page, service, group) {
-  return page.locator(`section.service[data-service="${quoted(service)}"] section.group[data-group="${quoted(group)}"]`);
+  return page.locator(
+    `section.service[data-service="${quoted(service)}"] section.group[data-group="${quoted(group)}"]`,
+  );
 }
 
 /** A cell of a host's row, as `[main, more]`. */
 export async function cell(page, host, name) {
   const found = hostRow(page, host).locator(`.cell-${name}`);
-  return [await found.locator(".main").innerText(), await found.locator(".more").innerText()].map((text) => text.trim());
+  return [await found.locator(".main").innerText(), await found.locator(".more").innerText()].map((text) =>
+    text.trim(),
+  );
 }
 
 /** Chooses an item of a menu. */

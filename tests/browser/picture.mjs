@@ -12,7 +12,11 @@ import { chromium } from "playwright-core";
 import { DESKTOP, fillIn } from "./kit.mjs";
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
-const [program = path.join(top, "target/release/director"), file = path.join(top, "docs/page.png"), colorScheme = "light"] = process.argv.slice(2);
+const [
+  program = path.join(top, "target/release/director"),
+  file = path.join(top, "docs/page.png"),
+  colorScheme = "light",
+] = process.argv.slice(2);
 
 /** How long it is watched: the charts show two minutes. */
 const WATCHED_MS = 118_000;
@@ -28,14 +32,38 @@ const SERVICES = {
     port: 8080,
     perSecond: 90,
     groups: {
-      blue: { scheduler: "leastconnsrr", hosts: [["shop-01", 42_000, 90], ["shop-02", 42_000, 110], ["shop-03", 39_000, 240], ["shop-04", 42_000, 100], ["shop-05", 42_000, 100]] },
-      green: { scheduler: "leastconnsrr", hosts: [["shop-11", 42_000, 90], ["shop-12", 42_000, 90]] },
+      blue: {
+        scheduler: "leastconnsrr",
+        hosts: [
+          ["shop-01", 42_000, 90],
+          ["shop-02", 42_000, 110],
+          ["shop-03", 39_000, 240],
+          ["shop-04", 42_000, 100],
+          ["shop-05", 42_000, 100],
+        ],
+      },
+      green: {
+        scheduler: "leastconnsrr",
+        hosts: [
+          ["shop-11", 42_000, 90],
+          ["shop-12", 42_000, 90],
+        ],
+      },
     },
   },
   api: {
     port: 8443,
     perSecond: 45,
-    groups: { main: { scheduler: "p2c", hosts: [["api-01", 3_800, 30], ["api-02", 3_800, 35], ["api-03", 3_800, 60]] } },
+    groups: {
+      main: {
+        scheduler: "p2c",
+        hosts: [
+          ["api-01", 3_800, 30],
+          ["api-02", 3_800, 35],
+          ["api-03", 3_800, 60],
+        ],
+      },
+    },
   },
 };
 
@@ -91,7 +119,10 @@ const address = "127.0.0.1:7001";
 const config = path.join(directory, "director.xml");
 writeFileSync(config, await configuration(address));
 const balancer = spawn(program, [config], { stdio: ["ignore", "ignore", "inherit"] });
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
 try {
   for (const service of Object.values(SERVICES)) traffic(service);
   const page = await browser.newPage({ viewport: { ...DESKTOP, height: 1000 }, colorScheme });

@@ -8,12 +8,13 @@ import * as connection from "./steps/connection.mjs";
 import * as hosts from "./steps/hosts.mjs";
 import * as load from "./steps/load.mjs";
 import * as looks from "./steps/looks.mjs";
+import * as pure from "./steps/pure.mjs";
 import * as services from "./steps/services.mjs";
 import * as sessions from "./steps/sessions.mjs";
 
 const plan = JSON.parse(process.env.DIRECTOR_TEST);
 const suites = {
-  page: [access, hosts, services, sessions, configuration, looks, connection],
+  page: [access, pure, hosts, services, sessions, configuration, looks, connection],
   load: [load],
 };
 

@@ -63,14 +63,19 @@ async function ask(method, target, body, deadline = DEADLINE_MS) {
     });
     text = await response.text();
   } catch (error) {
-    const why = error.name === "TimeoutError" ? "The balancer did not answer in time." : "The balancer was not reached.";
+    const why =
+      error.name === "TimeoutError" ? "The balancer did not answer in time." : "The balancer was not reached.";
     throw new Refusal("lost", why);
   }
   const isJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
   const answer = isJson ? parsed(text) : text;
   if (response.ok) return answer;
   const error = answer?.error;
-  throw new Refusal(error?.kind ?? "failed", error?.why ?? `The balancer answered ${response.status}.`, response.status);
+  throw new Refusal(
+    error?.kind ?? "failed",
+    error?.why ?? `The balancer answered ${response.status}.`,
+    response.status,
+  );
 }
 
 function parsed(text) {

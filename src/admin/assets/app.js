@@ -57,6 +57,7 @@ async function begin() {
 function follow(live) {
   live.addEventListener("snapshot", ({ detail }) => {
     state.snapshot = detail;
+    state.history.pace = live.link === "poll" ? live.refresh : 1000;
     state.history.take(detail, performance.now());
     if (document.hidden) isStale = true;
     else render();

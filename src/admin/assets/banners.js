@@ -12,7 +12,13 @@ class Banner {
   #said = make("p");
 
   constructor(kind, role, ...buttons) {
-    this.node = make("div", { class: `banner banner-${kind}`, hidden: true, data: { banner: kind } }, make("div", { role, class: "unseen" }, this.#said), this.#text, ...buttons);
+    this.node = make(
+      "div",
+      { class: `banner banner-${kind}`, hidden: true, data: { banner: kind } },
+      make("div", { role, class: "unseen" }, this.#said),
+      this.#text,
+      ...buttons,
+    );
   }
 
   show(text, said) {
@@ -38,7 +44,11 @@ export class Banners {
 
   constructor() {
     const changes = mayChange();
-    this.#lost = new Banner("lost", "alert", button("Try now", () => state.live.retry()));
+    this.#lost = new Banner(
+      "lost",
+      "alert",
+      button("Try now", () => state.live.retry()),
+    );
     const probation = changes ? [button("Keep it", confirmLoad, "primary"), button("Go back now", goBack)] : [];
     this.#probation = new Banner("probation", "status", ...probation);
     this.#unsaved = new Banner("unsaved", "status", ...(changes ? [button("Save", save)] : []), difference());
@@ -51,9 +61,13 @@ export class Banners {
   update() {
     const { confirm_within_ms: left, unsaved, draining } = state.snapshot;
     this.#until = left === null ? null : Date.now() + left;
-    if (draining) this.#draining.show("Shutting down: no new clients, open connections may finish.", "The balancer is shutting down.");
+    if (draining)
+      this.#draining.show(
+        "Shutting down: no new clients, open connections may finish.",
+        "The balancer is shutting down.",
+      );
     else this.#draining.hide();
-    if (unsaved && left === null) this.#unsaved.show("What runs is not saved to the file.", "What runs is not saved to the file.");
+    if (unsaved && left === null) this.#unsaved.show("Unsaved changes.", "What runs is not saved to the file.");
     else this.#unsaved.hide();
     this.tick();
   }
@@ -63,7 +77,10 @@ export class Banners {
     const { live } = state;
     const isLost = live.link === "lost";
     setAttribute(document.documentElement, "data-link", live.link);
-    setText(this.#link, { stream: "Live", poll: "Live, by polling", connecting: "Connecting", lost: "Connection lost" }[live.link]);
+    setText(
+      this.#link,
+      { stream: "Live", poll: "Live, by polling", connecting: "Connecting", lost: "Connection lost" }[live.link],
+    );
     if (isLost) this.#showLost(live);
     else this.#lost.hide();
     const left = this.#until === null ? null : Math.max(0, this.#until - Date.now());
@@ -77,8 +94,14 @@ export class Banners {
   #showLost(live) {
     const since = moment(live.heard / 1000);
     const ago = span(Math.floor((Date.now() - live.heard) / 1000) * 1000);
-    const next = live.next === null ? "trying now" : `next try in ${span(Math.max(1, Math.ceil((live.next - Date.now()) / 1000)) * 1000)}`;
-    this.#lost.show(`No connection to the balancer since ${since}, ${ago} ago: ${next}. What you see is from then.`, `No connection to the balancer since ${since}.`);
+    const next =
+      live.next === null
+        ? "trying now"
+        : `next try in ${span(Math.max(1, Math.ceil((live.next - Date.now()) / 1000)) * 1000)}`;
+    this.#lost.show(
+      `No connection to the balancer since ${since}, ${ago} ago: ${next}. What you see is from then.`,
+      `No connection to the balancer since ${since}.`,
+    );
   }
 }
 

@@ -1,7 +1,6 @@
 // Small charts over time: one or two lines, a time axis, the value now, and under the pointer the value then.
 
 import { draw, make, setText } from "./dom.js";
-import { BREAK_MS } from "./history.js";
 import { span } from "./format.js";
 
 /** What a chart may show of the past: the shortest of these that has all there is, the longest in the end. */
@@ -10,6 +9,8 @@ const WIDTH = 300;
 const HEIGHT = 48;
 /** Room above the highest value, so that the line is not cut. */
 const TOP = 3;
+/** The scale of what is zero all the time. */
+const NOTHING = 1e-9;
 
 /**
  * A chart of one or two series.
@@ -35,7 +36,14 @@ export class Chart {
     const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
     const grid = draw("path", { class: "chart-grid", d: `M0 ${HEIGHT / 2 + TOP / 2}H${WIDTH}` });
     const parts = plan.slim ? [] : [grid];
-    this.#picture = draw("svg", { ...box, class: "chart-picture" }, ...parts, ...this.#areas, ...this.#paths, this.#cursor);
+    this.#picture = draw(
+      "svg",
+      { ...box, class: "chart-picture" },
+      ...parts,
+      ...this.#areas,
+      ...this.#paths,
+      this.#cursor,
+    );
     this.#values = plan.lines.map(() => make("span", { class: "chart-value" }));
     this.node = plan.slim ? this.#slim() : this.#whole();
   }
@@ -78,7 +86,7 @@ export class Chart {
     const y = (value) => HEIGHT - 1 - (value / highest) * (HEIGHT - 1 - TOP);
     this.#drawn = { history, track, first, newest, end, length };
     setText(this.#start, `${span(length)} ago`);
-    setText(this.#top, highest > 0 && Number.isFinite(highest) ? unit(highest) : "");
+    setText(this.#top, highest === NOTHING ? "" : unit(highest));
     lines.forEach(({ series }, index) => {
       const runs = runsOf(history, (sample) => track.at(series, sample), first, newest);
       const line = runs.map((run) => `M${run.map((at) => point(x(at), y(track.at(series, at)))).join("L")}`);
@@ -98,7 +106,7 @@ export class Chart {
         if (value > highest) highest = value;
       }
     }
-    return highest > 0 ? roundUp(highest) : 1;
+    return highest > 0 ? roundUp(highest) : NOTHING;
   }
 
   #point(event) {
@@ -138,7 +146,7 @@ function runsOf(history, valueAt, first, newest) {
   const runs = [];
   let run = [];
   for (let sample = first; sample <= newest; sample += 1) {
-    const isBroken = run.length > 0 && history.time(sample) - history.time(run.at(-1)) > BREAK_MS;
+    const isBroken = run.length > 0 && history.isBroken(run.at(-1), sample);
     const isMissing = Number.isNaN(valueAt(sample));
     if ((isBroken || isMissing) && run.length > 0) {
       runs.push(run);

@@ -28,7 +28,9 @@ function overwrite(why) {
 export function reload() {
   return ask({
     title: "Load the file again?",
-    text: ["All of it is applied or, if anything is wrong with it, nothing. Connections, counters and the state of hosts are kept."],
+    text: [
+      "All of it is applied or, if anything is wrong with it, nothing. Connections, counters and the state of hosts are kept.",
+    ],
     fields: [
       {
         name: "confirm",

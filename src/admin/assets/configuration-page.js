@@ -13,7 +13,7 @@ const CONTEXT_LINES = 3;
 const TABS = [
   ["difference", "Difference"],
   ["running", "Running"],
-  ["loaded", "Last loaded or saved"],
+  ["loaded", "Loaded"],
   ["file", "File"],
 ];
 
@@ -29,7 +29,11 @@ export class ConfigurationPage {
 
   constructor() {
     this.#tabs = TABS.map(([name, label]) => {
-      const tab = make("button", { type: "button", role: "tab", id: `config-${name}`, "aria-controls": "config-panel" }, label);
+      const tab = make(
+        "button",
+        { type: "button", role: "tab", id: `config-${name}`, "aria-controls": "config-panel" },
+        label,
+      );
       tab.addEventListener("click", () => this.#choose(name));
       return tab;
     });
@@ -119,7 +123,10 @@ async function differences() {
   }
   if (lines.some(({ kind }) => kind !== "same")) {
     const shown = withContext(lines, CONTEXT_LINES);
-    content.push(make("h2", {}, "In the words of the file"), make("div", { class: "code", role: "group", "aria-label": "Lines that differ" }, ...shown.map(lineNode)));
+    content.push(
+      make("h2", {}, "In the words of the file"),
+      make("div", { class: "code", role: "group", "aria-label": "Lines that differ" }, ...shown.map(lineNode)),
+    );
   }
   return content;
 }
@@ -133,7 +140,13 @@ function lineNode(line) {
   const sign = { same: " ", removed: "−", added: "+" }[line.kind];
   const said = { removed: "only in the file: ", added: "only in what runs: " }[line.kind];
   const spoken = said ? make("span", { class: "unseen" }, said) : null;
-  return make("div", { class: `line line-${line.kind}` }, make("span", { class: "sign", "aria-hidden": "true" }, sign), spoken, line.text);
+  return make(
+    "div",
+    { class: `line line-${line.kind}` },
+    make("span", { class: "sign", "aria-hidden": "true" }, sign),
+    spoken,
+    line.text,
+  );
 }
 
 async function wholeText(source) {

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { freshId } from "./state.js";
-import { textOf, told } from "./notice.js";
+import { sentence, textOf, told } from "./notice.js";
 
 /**
  * @typedef {object} Field
@@ -52,7 +52,7 @@ export function ask(plan) {
         dialog.close();
         if (answer !== null) told(textOf(answer));
       } catch (refusal) {
-        error.textContent = refusal.message;
+        error.textContent = sentence(refusal.message);
         error.hidden = false;
       }
       submit.disabled = false;
@@ -99,7 +99,13 @@ function fieldNode(field) {
   const common = { id, name, required: field.required, "aria-describedby": hintId, ...field.more };
   if (type === "check") {
     const input = make("input", { ...common, type: "checkbox", checked: field.value === "true" });
-    return make("div", { class: "field field-check" }, input, make("label", { for: id }, label), hintNode(hint, hintId));
+    return make(
+      "div",
+      { class: "field field-check" },
+      input,
+      make("label", { for: id }, label),
+      hintNode(hint, hintId),
+    );
   }
   const input =
     type === "select"
@@ -134,6 +140,9 @@ function hintNode(hint, id) {
 function valuesOf(form, fields) {
   const data = new FormData(form);
   return Object.fromEntries(
-    fields.map(({ name, type }) => [name, type === "check" ? String(data.has(name)) : String(data.get(name) ?? "").trim()]),
+    fields.map(({ name, type }) => [
+      name,
+      type === "check" ? String(data.has(name)) : String(data.get(name) ?? "").trim(),
+    ]),
   );
 }

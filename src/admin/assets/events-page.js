@@ -19,12 +19,19 @@ const KINDS = [
 export class EventsPage {
   #events = [];
   #boxes = new Map();
-  #search = make("input", { type: "search", id: "events-filter", placeholder: "Filter events", "aria-label": "Filter events", "aria-keyshortcuts": "/" });
+  #search = make("input", {
+    type: "search",
+    id: "events-filter",
+    placeholder: "Filter events",
+    "aria-label": "Filter events",
+    "aria-keyshortcuts": "/",
+  });
   #total = make("span", { class: "quiet last", role: "status" });
   #list = make("ol", { class: "events" });
   #empty = make("p", { class: "empty" }, "Nothing has happened.");
   #isShown = false;
-  #process = null;
+  #pid = null;
+  #uptime = 0;
 
   constructor() {
     const boxes = KINDS.map(([kind, label]) => {
@@ -58,11 +65,10 @@ export class EventsPage {
 
   /** Fetches what is missing: at the start, after the connection was lost, and where there is no stream. */
   async catchUp() {
-    const { pid, started } = state.snapshot;
-    const process = `${pid} ${Math.round(started)}`;
+    const { pid, uptime_ms: uptime } = state.snapshot;
     // A balancer that started anew counts its events anew.
-    if (this.#process !== process) this.#events = [];
-    this.#process = process;
+    if (this.#pid !== pid || uptime < this.#uptime) this.#events = [];
+    [this.#pid, this.#uptime] = [pid, uptime];
     const last = this.#events.at(-1)?.number ?? 0;
     if (last >= state.snapshot.last_event) return;
     try {

@@ -73,7 +73,11 @@ export function span(millis) {
 
 /** A time of the configuration, as its file has it: `500ms`, `30s`, `10m`. */
 export function setting(millis) {
-  const units = [["h", 3_600_000], ["m", 60_000], ["s", 1000]];
+  const units = [
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+  ];
   const [unit, size] = units.find(([, size]) => millis > 0 && millis % size === 0) ?? ["ms", 1];
   return `${millis / size}${unit}`;
 }

@@ -38,7 +38,13 @@ export class GroupView {
       ...(mayChange() ? [this.#buttons()] : []),
     );
     this.#table = this.#buildTable(heading);
-    this.node = make("section", { class: "group", "aria-labelledby": heading, data: { group: group.name } }, head, this.#table, this.#empty);
+    this.node = make(
+      "section",
+      { class: "group", "aria-labelledby": heading, data: { group: group.name } },
+      head,
+      this.#table,
+      this.#empty,
+    );
   }
 
   #buttons() {

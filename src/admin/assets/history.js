@@ -3,8 +3,8 @@
 
 /** How many samples a series keeps: a little more than the five minutes that charts show, at one a second. */
 export const SAMPLES = 320;
-/** As long as this between two samples, and the line is broken. */
-export const BREAK_MS = 5000;
+/** So many samples missed, and the line of a chart is broken. */
+const MISSED_MAX = 5;
 
 /** A ring of values, one a sample; `NaN` where there was none. */
 class Series {
@@ -57,10 +57,12 @@ const HOST_SERIES = ["connections", "open", "up", "down", "latency"];
 export class History {
   /** Samples taken; the last one has this number less one. */
   count = 0;
+  /** Time between two samples while nothing is wrong, in milliseconds. */
+  pace = 1000;
   /** All services together. */
   whole = new Track(SERVICE_SERIES);
   #times = new Float64Array(SAMPLES);
-  #process = null;
+  #pid = null;
   #uptime = 0;
   #services = new Map();
   #hosts = new Map();
@@ -68,6 +70,11 @@ export class History {
   /** When a sample was taken, in milliseconds of `performance.now`. */
   time(sample) {
     return this.#times[sample % SAMPLES];
+  }
+
+  /** Whether something is missing between a sample and the next one that is there. */
+  isBroken(sample, next) {
+    return this.time(next) - this.time(sample) > MISSED_MAX * this.pace;
   }
 
   /** The oldest sample that is kept. */
@@ -85,12 +92,11 @@ export class History {
 
   /** Takes what the balancer tells now. */
   take(snapshot, now) {
-    const process = `${snapshot.pid} ${Math.round(snapshot.started)}`;
     const elapsed = snapshot.uptime_ms - this.#uptime;
-    const isSame = process === this.#process;
+    const isSame = snapshot.pid === this.#pid && elapsed >= 0;
     // The same moment told twice: polling and the stream may overlap.
-    if (isSame && elapsed <= 0) return;
-    [this.#process, this.#uptime] = [process, snapshot.uptime_ms];
+    if (isSame && elapsed === 0) return;
+    [this.#pid, this.#uptime] = [snapshot.pid, snapshot.uptime_ms];
     const turn = { sample: this.count, seconds: isSame ? elapsed / 1000 : null, services: new Set(), hosts: new Set() };
     this.count += 1;
     this.#times[turn.sample % SAMPLES] = now;

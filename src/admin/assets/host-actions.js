@@ -31,14 +31,25 @@ export function addHost(service, group) {
 /** Changes weight, max, name and address of a host. */
 export function editHost(place, focus) {
   const { service, group, host } = place;
-  const before = { weight: String(host.weight), max: host.max === null ? "" : String(host.max), name: host.name, ip: host.address };
+  const before = {
+    weight: String(host.weight),
+    max: host.max === null ? "" : String(host.max),
+    name: host.name,
+    ip: host.address,
+  };
   return ask({
     title: `Edit ${service}/${group}/${host.name}`,
     fields: [
       { ...WEIGHT, value: before.weight },
       { ...MAX, value: before.max },
       { name: "name", label: "Name", value: before.name, required: true },
-      { name: "ip", label: "Address", value: before.ip, required: true, hint: "With another address it is another host, with counters of its own." },
+      {
+        name: "ip",
+        label: "Address",
+        value: before.ip,
+        required: true,
+        hint: "With another address it is another host, with counters of its own.",
+      },
     ],
     label: "Save changes",
     focus,
@@ -53,7 +64,9 @@ export async function setState(place, state) {
   const { service, group, host } = place;
   return ask({
     title: `Stop new clients to ${host.name}?`,
-    text: [`It is the last host of ${service}/${group} that takes clients. Without it, ${service} turns new clients away.`],
+    text: [
+      `It is the last host of ${service}/${group} that takes clients. Without it, ${service} turns new clients away.`,
+    ],
     label: state === "drain" ? "Drain all the same" : "Take out of service all the same",
     danger: true,
     submit: set,
@@ -71,7 +84,9 @@ export function removeHost(place) {
   const others = `Its ${host.open === 1 ? "open connection goes" : `${host.open} open connections go`} on to their end.`;
   return ask({
     title: `Remove host ${host.name}?`,
-    text: [`${host.address} is taken out of ${service}/${group}. ${host.open > 0 ? others : "It has no open connections."}`],
+    text: [
+      `${host.address} is taken out of ${service}/${group}. ${host.open > 0 ? others : "It has no open connections."}`,
+    ],
     label: "Remove host",
     danger: true,
     submit: () => change("DELETE", hostPath(place)),

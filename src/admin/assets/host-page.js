@@ -24,7 +24,14 @@ export class HostPage {
   #charts = {
     connections: new Chart({ title: "Connections", unit: rate, lines: [{ series: "connections" }] }),
     open: new Chart({ title: "Open", unit: count, lines: [{ series: "open" }] }),
-    bytes: new Chart({ title: "Bytes", unit: byteRate, lines: [{ series: "down", label: "out" }, { series: "up", label: "in" }] }),
+    bytes: new Chart({
+      title: "Bytes",
+      unit: byteRate,
+      lines: [
+        { series: "down", label: "out" },
+        { series: "up", label: "in" },
+      ],
+    }),
     latency: new Chart({ title: "Connect", unit: latency, lines: [{ series: "latency" }] }),
   };
   #connects = new Histogram("How long connects took");

@@ -57,7 +57,11 @@ export class HostRow {
       const content = name === "latency" ? [main, this.#latency.node, more] : [main, more];
       const tag = name === "host" ? "th" : "td";
       const attributes = { class: `cell-${name}`, data: { label } };
-      return make(tag, name === "host" ? { ...attributes, scope: "row", role: "rowheader" } : { ...attributes, role: "cell" }, ...content);
+      return make(
+        tag,
+        name === "host" ? { ...attributes, scope: "row", role: "rowheader" } : { ...attributes, role: "cell" },
+        ...content,
+      );
     });
     this.#cells.symbol = draw("path");
     const symbol = draw("svg", { viewBox: "0 0 16 16", class: "symbol", "aria-hidden": "true" }, this.#cells.symbol);

@@ -17,7 +17,13 @@ const SYMBOLS = {
  */
 export function stateOf(host) {
   const kind = kindOf(host);
-  const words = { up: "up", down: "down", drain: host.open > 0 ? "draining" : "drained", out: "out of service", idle: "weight 0" };
+  const words = {
+    up: "up",
+    down: "down",
+    drain: host.open > 0 ? "draining" : "drained",
+    out: "out of service",
+    idle: "weight 0",
+  };
   return { kind, word: words[kind], symbol: SYMBOLS[kind], detail: detailOf(host, kind) };
 }
 
@@ -35,7 +41,9 @@ function detailOf(host, kind) {
   if (kind === "down" && host.admin === "drain") parts.push("draining");
   if (kind !== "drain" && kind !== "out") parts.push(`for ${span(coarse(host.lasted_ms))}`);
   if (kind === "down" && host.next_probe_ms !== null) {
-    parts.push(host.next_probe_ms < 1000 ? "next try now" : `next try in ${span(Math.round(host.next_probe_ms / 1000) * 1000)}`);
+    parts.push(
+      host.next_probe_ms < 1000 ? "next try now" : `next try in ${span(Math.round(host.next_probe_ms / 1000) * 1000)}`,
+    );
   }
   return parts.join(" · ");
 }

@@ -36,13 +36,25 @@ export function listen(shortcuts) {
 /** Shows what there is. */
 export function showShortcuts(shortcuts) {
   const rows = shortcuts.map(({ key, keys, text }) => {
-    return make("div", {}, make("dt", {}, ...(keys ?? [key]).map((name) => make("kbd", {}, name))), make("dd", {}, text));
+    return make(
+      "div",
+      {},
+      make("dt", {}, ...(keys ?? [key]).map((name) => make("kbd", {}, name))),
+      make("dd", {}, text),
+    );
   });
   const box = make("input", { type: "checkbox", id: "keys-on", checked: areOn() });
   box.addEventListener("change", () => turn(box.checked));
-  tell("Keyboard shortcuts", make("dl", { class: "keys" }, ...rows), make("label", { class: "check", for: "keys-on" }, box, "Single keys do this"));
+  tell(
+    "Keyboard shortcuts",
+    make("dl", { class: "keys" }, ...rows),
+    make("label", { class: "check", for: "keys-on" }, box, "Single keys do this"),
+  );
 }
 
 function isTyping(target) {
-  return target instanceof Element && target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]") !== null;
+  return (
+    target instanceof Element &&
+    target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]") !== null
+  );
 }

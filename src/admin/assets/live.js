@@ -32,12 +32,12 @@ export class Live extends EventTarget {
   #silence = 0;
   #attempts = 0;
   #streamsFailed = 0;
-  #refresh;
+  /** The interval of questions in milliseconds, where the stream does not work. */
+  refresh;
 
-  /** `refresh`: the interval of questions in milliseconds, where the stream does not work. */
   constructor(refresh) {
     super();
-    this.#refresh = refresh ?? POLL_MS;
+    this.refresh = refresh ?? POLL_MS;
   }
 
   start() {
@@ -98,7 +98,7 @@ export class Live extends EventTarget {
       this.#hear(isPolling ? "poll" : this.link);
       this.#tell("snapshot", snapshot);
       if (isPolling && polls < POLLS_BETWEEN_STREAMS) {
-        this.#timer = setTimeout(() => this.#ask(polls + 1), this.#refresh);
+        this.#timer = setTimeout(() => this.#ask(polls + 1), this.refresh);
       } else {
         this.#open();
       }

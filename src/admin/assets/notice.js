@@ -19,7 +19,7 @@ export function told(text) {
 
 /** Tells that something was not done, and why. */
 export function refused(text) {
-  show(text, "refused");
+  show(sentence(text), "refused");
 }
 
 /** Does something and tells what came of it. `done` makes the text of the answer, unless the answer has one. */

@@ -9,7 +9,7 @@ import { changed, given } from "./host-actions.js";
 const SCHEDULERS = [
   ["roundrobin", "one after the other, in the order of the list"],
   ["leastconns", "fewest open connections; equal: the lowest address"],
-  ["leastconnsrr", "fewest open connections; equal: the one that has waited longest"],
+  ["leastconnsrr", "fewest open connections; equal: idle for longest"],
   ["weighted", "one after the other, in proportion to weight"],
   ["weightlc", "fewest open connections for its weight"],
   ["p2c", "the better one of two random hosts"],
@@ -67,7 +67,9 @@ export function removeService(service) {
     title: `Remove service ${service.name}?`,
     text: [
       `It stops listening on ${service.listeners.map(({ address }) => address).join(", ")}, with its ${plural(service.groups.length, "group")}.`,
-      service.open > 0 ? `Its ${plural(service.open, "open connection")} may go on to the end.` : "It has no open connections.",
+      service.open > 0
+        ? `Its ${plural(service.open, "open connection")} may go on to the end.`
+        : "It has no open connections.",
     ],
     label: "Remove service",
     danger: true,

@@ -81,7 +81,10 @@ export class ServiceView {
         { text: "Edit name, timeouts, limit…", act: () => editService(service) },
         { text: "Add group…", act: () => addGroup(service) },
         { text: "Add listener…", act: () => addListener(service) },
-        { text: "Show its sessions", act: () => location.assign(`#sessions?${new URLSearchParams({ service: service.name })}`) },
+        {
+          text: "Show its sessions",
+          act: () => location.assign(`#sessions?${new URLSearchParams({ service: service.name })}`),
+        },
         null,
         ...listeners.map((listener) => ({
           text: `Close listener ${listener.address}…`,
@@ -105,7 +108,12 @@ export class ServiceView {
     this.#updateFacts(service);
     const track = state.history.service(service.name);
     if (track) updateCharts(this.#charts, track, service.open);
-    const groups = keyed(this.#groups, service.groups, ({ name }) => name, (group) => new GroupView(service.name, group));
+    const groups = keyed(
+      this.#groups,
+      service.groups,
+      ({ name }) => name,
+      (group) => new GroupView(service.name, group),
+    );
     this.shown = groups.reduce((sum, group) => sum + group.shown, 0);
     setHidden(this.#empty, groups.length > 0);
     setHidden(this.node, filter.isOn && this.shown === 0);
@@ -123,7 +131,10 @@ export class ServiceView {
       ["Accepted", count(service.accepted)],
       ["Waiting for a host", count(service.waiting)],
       ["Passed on to another host", count(service.retries)],
-      ["Not served", unserved.length === 0 ? "0" : unserved.map((reason) => `${count(service.closed[reason])} ${reason}`).join(", ")],
+      [
+        "Not served",
+        unserved.length === 0 ? "0" : unserved.map((reason) => `${count(service.closed[reason])} ${reason}`).join(", "),
+      ],
       ["Timeouts", timeouts(service)],
     ];
     for (const [name, value] of facts) this.#fact(name, value, name === "Not served" && unserved.length > 0);

@@ -11,7 +11,13 @@ import { mayChange, state } from "./state.js";
 
 /** The page. */
 export class ServicesPage {
-  #search = make("input", { type: "search", id: "filter", placeholder: "Filter hosts", "aria-label": "Filter hosts", "aria-keyshortcuts": "/" });
+  #search = make("input", {
+    type: "search",
+    id: "filter",
+    placeholder: "Filter hosts",
+    "aria-label": "Filter hosts",
+    "aria-keyshortcuts": "/",
+  });
   #only = make("input", { type: "checkbox", id: "only-troubled" });
   #matches = make("span", { class: "quiet", role: "status" });
   #charts = trafficCharts();
@@ -21,7 +27,13 @@ export class ServicesPage {
   #empty = make("p", { class: "empty", hidden: true }, "No service is configured.");
 
   constructor() {
-    const health = make("div", { class: "chart health" }, make("p", { class: "chart-title" }, "Hosts up"), this.#health, this.#healthMore);
+    const health = make(
+      "div",
+      { class: "chart health" },
+      make("p", { class: "chart-title" }, "Hosts up"),
+      this.#health,
+      this.#healthMore,
+    );
     const overview = make(
       "section",
       { class: "overview charts", "aria-label": "All services together" },
@@ -35,7 +47,8 @@ export class ServicesPage {
       add.addEventListener("click", () => addService());
       tools.append(add);
     }
-    this.node = make("div", {}, overview, tools, this.#services, this.#empty);
+    const title = make("h1", { class: "unseen" }, "Services");
+    this.node = make("div", {}, title, overview, tools, this.#services, this.#empty);
     this.#search.addEventListener("input", () => {
       filter.look(this.#search.value);
       this.update();
@@ -66,7 +79,12 @@ export class ServicesPage {
     this.#updateHealth(snapshot);
     const open = snapshot.services.reduce((sum, service) => sum + service.open, 0);
     updateCharts(this.#charts, history.whole, open);
-    const views = keyed(this.#services, snapshot.services, ({ name }) => name, (service) => new ServiceView(service));
+    const views = keyed(
+      this.#services,
+      snapshot.services,
+      ({ name }) => name,
+      (service) => new ServiceView(service),
+    );
     const shown = views.reduce((sum, view) => sum + view.shown, 0);
     setText(this.#matches, filter.isOn ? `${plural(shown, "host")}` : "");
     setHidden(this.#empty, snapshot.services.length > 0);
@@ -74,13 +92,18 @@ export class ServicesPage {
 
   /** Of the groups that serve: what waits is no trouble. */
   #updateHealth(snapshot) {
-    const hosts = snapshot.services.flatMap((service) => service.groups.filter((group) => group.enabled)).flatMap((group) => group.hosts);
+    const hosts = snapshot.services
+      .flatMap((service) => service.groups.filter((group) => group.enabled))
+      .flatMap((group) => group.hosts);
     const taking = hosts.filter(isTaking).length;
     const troubled = hosts.filter(isTroubled).length;
     const others = hosts.length - taking - troubled;
     setText(this.#health, `${count(taking)} of ${count(hosts.length)}`);
     this.#health.dataset.level = troubled > 0 ? "bad" : others > 0 ? "warn" : "good";
-    const more = [troubled > 0 ? `${count(troubled)} down` : "", others > 0 ? `${count(others)} taking no new clients` : ""];
+    const more = [
+      troubled > 0 ? `${count(troubled)} down` : "",
+      others > 0 ? `${count(others)} taking no new clients` : "",
+    ];
     setText(this.#healthMore, more.filter(Boolean).join(", ") || "in the groups that serve");
   }
 }

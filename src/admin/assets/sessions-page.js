@@ -25,7 +25,12 @@ const NUMBERS = new Set(["age", "idle", "up", "down"]);
 
 /** The page. */
 export class SessionsPage {
-  #client = make("input", { id: "sessions-client", name: "client", placeholder: "192.0.2.7 or 192.0.2.7:50112", spellcheck: "false" });
+  #client = make("input", {
+    id: "sessions-client",
+    name: "client",
+    placeholder: "192.0.2.7 or 192.0.2.7:50112",
+    spellcheck: "false",
+  });
   #service = make("select", { id: "sessions-service", name: "service" });
   #host = make("select", { id: "sessions-host", name: "host" });
   #limit = make("select", { id: "sessions-limit" }, ...LIMITS.map((limit) => make("option", { value: limit }, limit)));
@@ -101,7 +106,12 @@ export class SessionsPage {
 
   #fillServices() {
     const services = state.snapshot?.services ?? [];
-    const choices = JSON.stringify(services.map(({ name, groups }) => [name, groups.map((group) => [group.name, group.hosts.map((host) => host.name)])]));
+    const choices = JSON.stringify(
+      services.map(({ name, groups }) => [
+        name,
+        groups.map((group) => [group.name, group.hosts.map((host) => host.name)]),
+      ]),
+    );
     if (choices === this.#choices) return;
     this.#choices = choices;
     fill(this.#service, ["any", ...services.map(({ name }) => name)], (name, index) => (index === 0 ? "" : name));
@@ -111,7 +121,9 @@ export class SessionsPage {
   #fillHosts() {
     const service = state.snapshot?.services.find(({ name }) => name === this.#service.value);
     const names = (service?.groups ?? []).flatMap((group) => group.hosts.map((host) => `${group.name}/${host.name}`));
-    fill(this.#host, [service ? "any" : "choose a service first", ...new Set(names)], (name, index) => (index === 0 ? "" : name));
+    fill(this.#host, [service ? "any" : "choose a service first", ...new Set(names)], (name, index) =>
+      index === 0 ? "" : name,
+    );
     this.#host.disabled = !service;
   }
 
@@ -145,12 +157,19 @@ export class SessionsPage {
     setText(this.#total, `${plural(total, "session")}${some}`);
     setHidden(this.#table, sessions.length === 0);
     if (this.#kill) this.#kill.disabled = total === 0 || Object.values(this.#query()).every((value) => value === "");
-    keyed(this.#body, sessions, ({ name }) => name, (session) => new SessionRow(session, () => this.#look()));
+    keyed(
+      this.#body,
+      sessions,
+      ({ name }) => name,
+      (session) => new SessionRow(session, () => this.#look()),
+    );
   }
 
   async #killAll() {
     const query = this.#query();
-    const said = Object.entries(query).filter(([, value]) => value !== "").map(([name, value]) => `${name} ${value}`);
+    const said = Object.entries(query)
+      .filter(([, value]) => value !== "")
+      .map(([name, value]) => `${name} ${value}`);
     await ask({
       title: `Cut ${plural(this.#found, "session")}?`,
       text: [`All sessions of ${said.join(", ")} are reset on both sides, those that come meanwhile, too.`],
@@ -168,11 +187,19 @@ class SessionRow {
 
   constructor(session, changed) {
     const cells = COLUMNS.map(([name, label]) => {
-      this.#cells[name] = make("td", { role: "cell", class: NUMBERS.has(name) ? "number" : `cell-${name}`, data: { label } });
+      this.#cells[name] = make("td", {
+        role: "cell",
+        class: NUMBERS.has(name) ? "number" : `cell-${name}`,
+        data: { label },
+      });
       return this.#cells[name];
     });
     if (mayChange()) {
-      const cut = make("button", { type: "button", class: "small", "aria-label": `Cut the session of ${session.client}` }, "Cut");
+      const cut = make(
+        "button",
+        { type: "button", class: "small", "aria-label": `Cut the session of ${session.client}` },
+        "Cut",
+      );
       cut.addEventListener("click", async () => {
         await perform(async () => killed(await change("DELETE", path("sessions", session.name))));
         changed();
@@ -185,7 +212,7 @@ class SessionRow {
   update(session) {
     setText(this.#cells.client, session.client);
     setText(this.#cells.service, session.service || "gone");
-    setText(this.#cells.host, session.host ? `${session.group}/${session.host}` : session.host_addr ?? "none yet");
+    setText(this.#cells.host, session.host ? `${session.group}/${session.host}` : (session.host_addr ?? "none yet"));
     setAttribute(this.#cells.host, "title", session.host_addr);
     setText(this.#cells.state, session.state);
     setText(this.#cells.age, span(whole(session.age_ms)));
@@ -199,7 +226,8 @@ function buildTable(body) {
   const heads = COLUMNS.map(([name, label]) => {
     return make("th", { scope: "col", role: "columnheader", class: NUMBERS.has(name) ? "number" : null }, label);
   });
-  if (mayChange()) heads.push(make("th", { scope: "col", role: "columnheader" }, make("span", { class: "unseen" }, "Actions")));
+  if (mayChange())
+    heads.push(make("th", { scope: "col", role: "columnheader" }, make("span", { class: "unseen" }, "Actions")));
   const head = make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads));
   return make("table", { class: "list", role: "table", "aria-label": "Sessions", hidden: true }, head, body);
 }

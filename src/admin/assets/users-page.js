@@ -22,11 +22,19 @@ export class UsersPage {
   update() {
     const { snapshot, who } = state;
     if (snapshot === null) return;
-    keyed(this.#body, snapshot.users, ({ name }) => name, () => new UserRow(who.user));
+    keyed(
+      this.#body,
+      snapshot.users,
+      ({ name }) => name,
+      () => new UserRow(who.user),
+    );
     const facts = [
       ["Version", snapshot.version],
       ["Process", String(snapshot.pid)],
-      ["Started", `${moment(snapshot.started)}, ${span(snapshot.uptime_ms < 60_000 ? snapshot.uptime_ms : Math.floor(snapshot.uptime_ms / 60_000) * 60_000)} ago`],
+      [
+        "Started",
+        `${moment(snapshot.started)}, ${span(snapshot.uptime_ms < 60_000 ? snapshot.uptime_ms : Math.floor(snapshot.uptime_ms / 60_000) * 60_000)} ago`,
+      ],
       ["Reactors", count(snapshot.reactors.length)],
       ["Revision", count(snapshot.revision)],
     ];

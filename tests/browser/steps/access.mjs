@@ -34,7 +34,18 @@ export const steps = {
     const page = await browser.open();
     await logIn(page, balancer, balancer.users.readonly);
     await hostRow(page, "a").waitFor();
-    const allowed = ["?", "Log out", "Look", "Look again", "Difference", "Running", "Last loaded or saved", "File", "Copy", "Close the notice"];
+    const allowed = [
+      "?",
+      "Log out",
+      "Look",
+      "Look again",
+      "Difference",
+      "Running",
+      "Loaded",
+      "File",
+      "Copy",
+      "Close the notice",
+    ];
     for (const hash of ["services", "sessions", "configuration", "events", "users"]) {
       await page.goto(`${balancer.page}#${hash}`);
       await page.locator(`#sections a[href="#${hash}"][aria-current]`).waitFor();
@@ -45,7 +56,11 @@ export const steps = {
     }
     browser.expected = [/403/];
     const target = "/services/web/groups/blue/hosts/a";
-    for (const [method, path, body] of [["PATCH", target, { weight: "7" }], ["DELETE", target], ["POST", "/config/save"]]) {
+    for (const [method, path, body] of [
+      ["PATCH", target, { weight: "7" }],
+      ["DELETE", target],
+      ["POST", "/config/save"],
+    ]) {
       const { status, answer } = await api(page, method, path, body);
       assert.equal(status, 403, `${method} ${path}: ${JSON.stringify(answer)}`);
     }

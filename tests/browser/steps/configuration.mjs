@@ -37,7 +37,9 @@ export const steps = {
     assert.ok(!(await readFile(balancer.config, "utf8")).includes("p2c"), "not saved yet");
     const banner = page.locator('[data-banner="unsaved"]');
     await banner.getByRole("button", { name: "Save" }).click();
-    await until("the file to have it", async () => (await readFile(balancer.config, "utf8")).includes('scheduler="p2c"'));
+    await until("the file to have it", async () =>
+      (await readFile(balancer.config, "utf8")).includes('scheduler="p2c"'),
+    );
     await banner.waitFor({ state: "hidden" });
     await page.getByText("The file says what runs.").waitFor();
     await page.getByRole("tab", { name: "Running" }).click();
@@ -106,7 +108,9 @@ export const steps = {
     await dialog.waitFor();
     assert.ok((await readFile(balancer.config, "utf8")).includes("leastconns"), "not overwritten yet");
     await dialog.getByRole("button", { name: "Overwrite the file" }).click();
-    await until("the file to have it", async () => (await readFile(balancer.config, "utf8")).includes('scheduler="weighted"'));
+    await until("the file to have it", async () =>
+      (await readFile(balancer.config, "utf8")).includes('scheduler="weighted"'),
+    );
     browser.expected = [];
     await page.context().close();
   },

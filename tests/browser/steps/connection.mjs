@@ -33,7 +33,9 @@ export const steps = {
     browser.expected = UNANSWERED;
     process.kill(balancer.pid, "SIGSTOP");
     try {
-      await banner.getByText(/No connection to the balancer since .*ago: .*next try|trying now/).waitFor({ timeout: HANGING_MISSED_MS });
+      await banner
+        .getByText(/No connection to the balancer since .*ago: .*next try|trying now/)
+        .waitFor({ timeout: HANGING_MISSED_MS });
     } finally {
       process.kill(balancer.pid, "SIGCONT");
     }

@@ -32,7 +32,10 @@ export function contrastsBelow(page, least) {
       if (node.closest(":disabled, .unseen, .skip, script, noscript, option")) continue;
       const [one, other] = [luminance(channels(getComputedStyle(node).color)), luminance(behind(node))];
       const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-      if (contrast < least) found.add(`${node.tagName}.${node.getAttribute("class")} "${text.data.trim().slice(0, 20)}": ${contrast.toFixed(2)}`);
+      if (contrast < least)
+        found.add(
+          `${node.tagName}.${node.getAttribute("class")} "${text.data.trim().slice(0, 20)}": ${contrast.toFixed(2)}`,
+        );
     }
     return [...found];
   }, least);

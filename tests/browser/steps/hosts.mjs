@@ -24,14 +24,20 @@ export const steps = {
     await clients.hold(6);
     const start = Date.now();
     clients.flow(40);
-    const moves = async () => Number.parseFloat((await cell(page, "added", "rate"))[0]) > 0 && Number((await cell(page, "added", "open"))[0]) > 0;
+    const moves = async () =>
+      Number.parseFloat((await cell(page, "added", "rate"))[0]) > 0 &&
+      Number((await cell(page, "added", "open"))[0]) > 0;
     await until("traffic of the new host", moves);
     const seen = Date.now() - start;
     console.log(`figure: traffic of a new host is seen after ${seen} ms`);
     assert.ok(seen < SEEN_MS, `seen after ${seen} ms`);
     const service = page.locator('section.service[data-service="web"]');
-    await until("bytes of the service", async () => /[1-9].* k?B\/s/.test(await service.locator(".chart-value").nth(2).innerText()));
-    await until("a line in a chart", async () => ((await service.locator(".chart-line").first().getAttribute("d")) ?? "").includes("L"));
+    await until("bytes of the service", async () =>
+      /[1-9].* k?B\/s/.test(await service.locator(".chart-value").nth(2).innerText()),
+    );
+    await until("a line in a chart", async () =>
+      ((await service.locator(".chart-line").first().getAttribute("d")) ?? "").includes("L"),
+    );
     clients.stop();
     await page.context().close();
   },
@@ -102,7 +108,9 @@ export const steps = {
     const clients = new Clients(balancer.listens.failing);
     await clients.hold(2);
     await hostRow(page, "dead").locator(".word").getByText("down", { exact: true }).waitFor();
-    await hostRow(page, "dead").getByText(/connection refused · for .* · next try/).waitFor();
+    await hostRow(page, "dead")
+      .getByText(/connection refused · for .* · next try/)
+      .waitFor();
     await until("the number in the title", async () => (await page.title()).startsWith("(1 down)"));
     await choose(page, "Actions for host dead", "Retry now");
     await notice(page, "taken back");
@@ -144,7 +152,10 @@ export const steps = {
     await logIn(page, balancer, balancer.users.full);
     await page.keyboard.press("/");
     await page.keyboard.type("green b");
-    await until("only what matches", async () => (await page.locator("tr.host").filter({ visible: true }).count()) === 1);
+    await until(
+      "only what matches",
+      async () => (await page.locator("tr.host").filter({ visible: true }).count()) === 1,
+    );
     await hostRow(page, "b").waitFor();
     await page.keyboard.press("Escape");
     await hostRow(page, "a").waitFor();

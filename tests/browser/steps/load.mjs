@@ -26,7 +26,11 @@ export const steps = {
       const count = () => {
         window.updates += 1;
       };
-      new MutationObserver(count).observe(document.querySelector("main"), { subtree: true, childList: true, characterData: true });
+      new MutationObserver(count).observe(document.querySelector("main"), {
+        subtree: true,
+        childList: true,
+        characterData: true,
+      });
     });
     const before = await take();
     await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));

@@ -1,7 +1,7 @@
 // How it looks: on phones and desktops, light and dark, with names that want to be markup, by keyboard, with less motion.
 
 import assert from "node:assert/strict";
-import { Clients, DESKTOP, NARROW, PHONE, hostRow, logIn, until } from "../kit.mjs";
+import { Clients, DESKTOP, NARROW, PHONE, api, hostRow, logIn, until } from "../kit.mjs";
 import { contrastsBelow } from "./contrast.mjs";
 
 const PAGES = ["services", "sessions", "configuration", "events", "users"];
@@ -11,7 +11,13 @@ const CONTRAST = 4.5;
 async function visit(page, balancer, name) {
   await page.goto(`${balancer.page}#${name}`);
   await page.locator(`#sections a[href="#${name}"][aria-current]`).waitFor();
-  const content = { services: "tr.host", sessions: "main tbody tr", configuration: "#config-panel > *", events: ".event", users: "main tbody tr" };
+  const content = {
+    services: "tr.host",
+    sessions: "main tbody tr",
+    configuration: "#config-panel > *",
+    events: ".event",
+    users: "main tbody tr",
+  };
   await page.locator(content[name]).first().waitFor();
 }
 
@@ -20,8 +26,12 @@ function overflow(page) {
   return page.evaluate(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
     if (scrollWidth <= clientWidth) return [];
-    const wide = [...document.querySelectorAll("body *")].filter((node) => node.getBoundingClientRect().right > clientWidth + 1);
-    return wide.slice(0, 5).map((node) => `${node.tagName}.${node.getAttribute("class")}: ${node.getBoundingClientRect().right}`);
+    const wide = [...document.querySelectorAll("body *")].filter(
+      (node) => node.getBoundingClientRect().right > clientWidth + 1,
+    );
+    return wide
+      .slice(0, 5)
+      .map((node) => `${node.tagName}.${node.getAttribute("class")}: ${node.getBoundingClientRect().right}`);
   });
 }
 
@@ -33,7 +43,13 @@ export const steps = {
     for (const [device, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE, narrow: NARROW })) {
       for (const colorScheme of ["light", "dark"]) {
         const isPhone = device !== "desktop";
-        const page = await browser.open({ viewport, colorScheme, hasTouch: isPhone, isMobile: isPhone, deviceScaleFactor: isPhone ? 2 : 1 });
+        const page = await browser.open({
+          viewport,
+          colorScheme,
+          hasTouch: isPhone,
+          isMobile: isPhone,
+          deviceScaleFactor: isPhone ? 2 : 1,
+        });
         await logIn(page, balancer, balancer.users.full);
         for (const name of PAGES) {
           await visit(page, balancer, name);
@@ -70,9 +86,18 @@ export const steps = {
     await hostRow(page, balancer.hostile).waitFor();
     const clients = new Clients(balancer.listens.hostile);
     await clients.hold(2);
+    // So that it is among the events and the differences, too.
+    const place = await page.evaluate((name) => {
+      const row = [...document.querySelectorAll("tr.host")].find(({ dataset }) => dataset.host === name);
+      return [row.closest(".service").dataset.service, row.closest(".group").dataset.group];
+    }, balancer.hostile);
+    const [service, group, host] = [...place, balancer.hostile].map(encodeURIComponent);
+    const { status } = await api(page, "PATCH", `/services/${service}/groups/${group}/hosts/${host}`, { weight: "5" });
+    assert.equal(status, 200);
     for (const name of PAGES) {
       await visit(page, balancer, name);
-      if (name !== "users") await until(`the name among ${name}`, async () => (await page.locator("main").innerText()).includes(balancer.hostile.slice(0, 12)) || name === "events");
+      const shows = async () => (await page.locator("main").innerText()).includes(balancer.hostile);
+      if (name !== "users") await until(`the name among ${name}`, shows);
       assert.equal(await page.locator('img[src="x"], script:not([src])').count(), 0, name);
     }
     await visit(page, balancer, "services");
@@ -143,7 +168,8 @@ export const steps = {
     await page.getByRole("rowheader", { name: /^a / }).waitFor();
     const unnamed = await page.evaluate(() => {
       const controls = [...document.querySelectorAll("button, input, select")];
-      const isNamed = (node) => node.labels?.length > 0 || node.getAttribute("aria-label") || node.textContent.trim() !== "";
+      const isNamed = (node) =>
+        node.labels?.length > 0 || node.getAttribute("aria-label") || node.textContent.trim() !== "";
       return controls.filter((node) => !isNamed(node)).map((node) => node.outerHTML);
     });
     assert.deepEqual(unnamed, []);
@@ -162,7 +188,9 @@ export const steps = {
 
 /** The name of what has the focus. */
 function focused(page) {
-  return page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent.trim());
+  return page.evaluate(
+    () => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent.trim(),
+  );
 }
 
 async function tabTo(page, name) {

@@ -15,7 +15,12 @@ export const steps = {
     const page = await browser.open();
     await logIn(page, balancer, balancer.users.full);
     await page.getByRole("button", { name: "Add service" }).click();
-    await fill(page, "Add a service", { Name: "fresh", "Listens on": balancer.free[0], "Connect timeout": "2s" }, "Add service");
+    await fill(
+      page,
+      "Add a service",
+      { Name: "fresh", "Listens on": balancer.free[0], "Connect timeout": "2s" },
+      "Add service",
+    );
     const service = page.locator('section.service[data-service="fresh"]');
     await service.getByText("does not serve").waitFor();
     await choose(page, "Actions for service fresh", "Add group…");
@@ -25,7 +30,10 @@ export const steps = {
     await service.getByText("1/1 up").waitFor();
     const clients = new Clients(balancer.free[0]);
     await clients.hold(2);
-    await until("its clients", async () => (await hostRow(page, "first").locator(".cell-open .main").innerText()) === "2");
+    await until(
+      "its clients",
+      async () => (await hostRow(page, "first").locator(".cell-open .main").innerText()) === "2",
+    );
     clients.stop();
     await choose(page, "Actions for service fresh", "Add listener…");
     await fill(page, "Add a listener to fresh", { "Listens on": balancer.free[1] }, "Add listener");

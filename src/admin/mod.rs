@@ -4,5 +4,6 @@
 
 mod desk;
 pub mod json;
+pub mod words;
 
 pub use desk::Desk;

@@ -23,7 +23,8 @@
 //! | [`reactor`] | the data plane's shell: sockets, event loop, bytes | balancer, model, sys |
 //! | [`manager`] | the control plane: a pure brain (registry, health) and a shell (thread, prober, resolver) | config, model, log; the shell also sys |
 //! | [`admin`] | front-ends: page, API, control socket, SSH; text to [`model::command::Command`] and back | config, model, sys |
-//! | [`daemon`] | the process: command line, logging, signals, limits, doctor, demo | all |
+//! | [`instance`] | a running balancer in this process, for the daemon and for programs that embed one | all but daemon |
+//! | [`daemon`] | the process: command line, logging, signals, doctor, demo | all |
 //!
 //! `tests/tidy.rs` holds the sources to this table.
 //!
@@ -89,6 +90,7 @@ pub mod admin;
 pub mod balancer;
 pub mod config;
 pub mod daemon;
+pub mod instance;
 pub mod manager;
 pub mod model;
 pub mod reactor;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use director::config::{self, Access, Config, load, parse, vocabulary, write};
+use director::config::{self, Access, Config, Control, load, parse, vocabulary, write};
 use director::model::limits::{CONFIG_FILE_BYTES_MAX, HOST_CHECK, HOST_CHECK_ANCESTORS};
 use director::model::scheduler::SchedulerKind;
 
@@ -99,16 +99,12 @@ fn documented_example_means_what_its_comments_say() {
     let config = load_example("director.xml");
     let [web, mail] = config.services.as_slice() else { panic!("two services") };
     assert_eq!((web.connect_timeout, web.max_connections), (Some(Duration::from_secs(3)), Some(10_000)));
-    assert_eq!((web.enabled, mail.enabled), (0, 1));
+    assert_eq!((web.enabled, mail.enabled), (Some(0), Some(1)));
     assert_eq!(mail.groups[1].hosts[1].name, "host.1");
     assert_eq!((config.manager.rise, config.manager.fall), (2, 3));
     assert_eq!(config.manager.heartbeat, Some(Duration::from_secs(5)));
     assert_eq!(config.manager.config_check, None);
-    let expected = [
-        "The administration page on 127.0.0.1:7001 is not served by this version.",
-        "The control socket /run/director.sock is not served by this version.",
-    ];
-    assert_eq!(config.not_served_yet(), expected);
+    assert_eq!(config.warnings(), Vec::<String>::new());
 }
 
 #[test]
@@ -119,7 +115,7 @@ fn pythondirector_file_loads_unchanged() {
         www.listens.iter().map(|listen| listen.address.to_string()).collect::<Vec<_>>(),
         ["*:8080", "127.0.0.1:8081"]
     );
-    assert_eq!((www.enabled, fastcgi.enabled), (0, 1));
+    assert_eq!((www.enabled, fastcgi.enabled), (Some(0), Some(1)));
     assert_eq!(www.groups[0].scheduler, SchedulerKind::LeastConnsRr);
     assert_eq!(www.groups[0].hosts[2].name, "host.2");
     assert_eq!(www.groups[0].hosts[2].address.to_string(), "gamma.example:80");
@@ -136,7 +132,7 @@ fn pythondirector_file_loads_unchanged() {
 fn txloadbalancer_file_loads_unchanged() {
     let config = load_example("txloadbalancer.xml");
     let [web, app] = config.services.as_slice() else { panic!("two services") };
-    assert_eq!((web.enabled, app.enabled), (1, 1));
+    assert_eq!((web.enabled, app.enabled), (Some(1), Some(1)));
     let schedulers = config.services.iter().flat_map(|service| &service.groups).map(|group| group.scheduler);
     let expected =
         [SchedulerKind::Random, SchedulerKind::WeightR, SchedulerKind::RoundRobin, SchedulerKind::LeastConnsRr];
@@ -145,8 +141,8 @@ fn txloadbalancer_file_loads_unchanged() {
     assert_eq!(config.manager.host_check, Duration::from_secs(30));
     assert_eq!(config.manager.heartbeat, Some(Duration::from_secs(10)));
     assert_eq!(config.manager.config_check, Some(Duration::from_secs(30)));
-    assert_eq!(config.control, Some(PathBuf::from("/var/run/txlb.sock")));
-    assert_eq!(config.not_served_yet().len(), 4);
+    assert_eq!(config.control, Some(Control { socket: PathBuf::from("/var/run/txlb.sock"), group: None }));
+    assert_eq!(config.warnings(), Vec::<String>::new());
     let admin = config.admin.unwrap();
     assert_eq!(admin.ssh.unwrap().to_string(), "127.0.0.1:7002");
     assert_eq!(admin.web.unwrap().refresh, Some(Duration::from_secs(30)));

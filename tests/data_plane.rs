@@ -85,7 +85,7 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
     let sockets = [first, listen(addr, 128).unwrap()].map(Arc::new);
     for (mailbox, socket) in reactors.mailboxes().iter().zip(&sockets) {
         mailbox.post(Update::Service(Arc::clone(&spec))).unwrap();
-        let listener = ListenerSpec { id: ListenerId(0), service: ServiceId(0), addr };
+        let listener = ListenerSpec { id: ListenerId(0), service: ServiceId(0), addr, counters: Arc::default() };
         mailbox.post(Update::Listen(listener, Arc::clone(socket))).unwrap();
     }
     let payload: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();

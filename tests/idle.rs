@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use director::model::limits::TELL_AFTER;
 use support::process::Process;
 use support::wait::ms;
 use support::{Client, Config, Director, Host, PATIENCE, Service, figure, lock, scripts, sized, until};
@@ -34,7 +35,8 @@ fn assert_sleeps(director: &Director, what: &str) {
     let process = director.process();
     until(PATIENCE, "it settles", || {
         let before = wake_ups(process);
-        thread::sleep(Duration::from_millis(100));
+        // What was said last is told a moment later.
+        thread::sleep(TELL_AFTER + Duration::from_millis(100));
         wake_ups(process) == before
     });
     let (before, cpu) = (wake_ups(process), process.cpu_time());

@@ -173,13 +173,13 @@ fn log_on_a_full_disk_stops_nothing() {
 }
 
 #[test]
-fn start_states_the_limits_and_what_is_not_served() {
+fn start_states_the_limits_and_what_nobody_is_likely_to_want() {
     let folder = Scratch::new();
-    let config = configure_idle(&folder, "<control socket='/run/director.sock'/>");
+    let config = configure_idle(&folder, "<admin/>");
     let running = Running::start_unready(&["-t", "3", "--max-connections", "50", arg(&config)]);
     let line = running.wait_for("limits: 50 connections in 1 MiB (by --max-connections), ");
     assert!(line.ends_with(", 3 threads"), "{line}");
-    running.wait_for("The control socket /run/director.sock is not served by this version.");
+    running.wait_for("Administration has no enabled <web> or <ssh>, so nobody can log in.");
     running.wait_for("ready: 1 service, 1 listener, 3 reactors");
 }
 

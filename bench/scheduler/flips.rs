@@ -12,7 +12,7 @@ use director::model::outcome::Fault;
 use director::model::report::Report;
 use director::model::scheduler::SchedulerKind;
 use director::model::socket_options::ConnectOptions;
-use director::model::status::HostStatus;
+use director::model::status::{AdminState, HostStatus};
 use director::model::time::Moment;
 
 use super::world::{Case, Reactor, Spent, State, WINDOW, spec};
@@ -101,6 +101,7 @@ fn config(hosts: u32) -> Config {
         address: Address::Socket(SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80))),
         weight: 1,
         max: None,
+        state: AdminState::Up,
         connect: ConnectOptions::default(),
     };
     let hosts = (0..hosts).map(host).collect();

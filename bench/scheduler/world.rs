@@ -218,7 +218,7 @@ impl Reactor {
 
     fn close_oldest(&mut self) {
         if let Some(key) = self.open.pop_front() {
-            self.balancer.close(key, CloseReason::Finished, Traffic::default());
+            self.balancer.close(self.now, key, CloseReason::Finished, Traffic::default());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::candidates::Host;
-use super::session::{Key, NO_HOST, State};
+use super::session::{Key, NEVER, NO_HOST, State};
 use super::{Balancer, Next, Target};
 use crate::model::limits::{LOCAL_RETRY, SUSPICION};
 use crate::model::outcome::{CloseReason, Fault};
@@ -60,8 +60,8 @@ impl<T> Balancer<T> {
         let session = self.sessions.get_mut(key.slot as usize)?;
         let spec = &self.services[session.service as usize].spec;
         let last_chance = session.opened.after(spec.connect_timeout);
-        if session.wake.is_some_and(|wake| wake <= now) {
-            session.wake = None;
+        if session.wake <= now {
+            session.wake = NEVER;
             self.arm(key);
             return Some(Due::Wake);
         }
@@ -114,7 +114,7 @@ impl<T> Balancer<T> {
             return None;
         }
         session.tried_mut().slow.push_back((id, round));
-        self.release_host(key);
+        self.release_host(now, key);
         Some(self.place(now, key).into())
     }
 
@@ -157,8 +157,7 @@ impl<T> Balancer<T> {
             State::Open => session.since.after(service.spec.idle_timeout),
             State::HalfClosed => session.since.after(service.spec.fin_timeout),
         };
-        let deadline = session.wake.map_or(own, |wake| wake.min(own));
-        self.timers.set(key.slot, deadline.as_micros().div_ceil(1000));
+        self.timers.set(key.slot, session.wake.min(own).as_micros().div_ceil(1000));
     }
 }
 

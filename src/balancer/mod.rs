@@ -16,6 +16,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 pub mod timer;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use slab::Slab;
 
 pub use due::Due;
 pub use session::{Key, State};
+pub use view::View;
 
 use crate::model::counters::ServiceCounters;
 use crate::model::id::ServiceId;
@@ -37,7 +39,7 @@ use crate::model::rng::Rng;
 use crate::model::service::ServiceSpec;
 use crate::model::time::Moment;
 use pool::Pool;
-use session::{NO_HOST, Session};
+use session::{NEVER, NO_HOST, Session};
 use timer::Wheel;
 
 /// Where the shell is to connect to.
@@ -210,7 +212,8 @@ impl<T> Balancer<T> {
             client,
             opened: now,
             since: now,
-            wake: None,
+            waited_micros: 0,
+            wake: NEVER,
             tried: None,
             io,
         });
@@ -284,19 +287,17 @@ impl<T> Balancer<T> {
     /// Has [`Self::next_due`] say [`Due::Wake`] for this session after `wait`.
     pub fn wake_after(&mut self, now: Moment, key: Key, wait: Duration) {
         if let Some(session) = self.session_mut(key) {
-            session.wake = Some(now.after(wait));
+            session.wake = now.after(wait);
             self.arm(key);
         }
     }
 
-    /// Ends a session and hands the shell's part back; `None` for a key whose session has ended.
-    pub fn close(&mut self, key: Key, reason: CloseReason, traffic: Traffic) -> Option<T> {
+    /// Ends a session and hands the shell's part back; `None` for a key whose session has ended. `untold` is what it
+    /// moved and was not told by [`Self::tell`].
+    pub fn close(&mut self, now: Moment, key: Key, reason: CloseReason, untold: Traffic) -> Option<T> {
         self.session(key)?;
-        if let Some(counters) = self.host_counters(key) {
-            counters.bytes_up.fetch_add(traffic.up, Relaxed);
-            counters.bytes_down.fetch_add(traffic.down, Relaxed);
-        }
-        self.release_host(key);
+        self.tell(key, untold);
+        self.release_host(now, key);
         self.dequeue(key);
         self.timers.cancel(key.slot);
         let session = self.sessions.remove(key.slot as usize);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::candidates::Class;
 use super::session::{Key, NO_HOST, State};
@@ -24,11 +25,15 @@ impl<T> Balancer<T> {
         let took = now.since(session.since);
         session.state = State::Open;
         session.since = now;
+        let waited = now.since(session.opened);
+        session.waited_micros = u32::try_from(waited.as_micros()).unwrap_or(u32::MAX);
         let (service, host) = (session.service as usize, session.host);
         let service = &mut self.services[service];
         let (slot, host) = (host, service.pool.host(host));
         host.counters.established.fetch_add(1, Relaxed);
         host.counters.record_connect(took);
+        host.counters.connect_times.record(took);
+        service.spec.counters.waits.record(waited);
         if host.counters.clear_suspicion() || host.status == HostStatus::Down {
             self.reports.push(Report::HostAnswered { service: service.spec.id, host: host.id });
             service.pool.cleared(slot);
@@ -46,7 +51,7 @@ impl<T> Balancer<T> {
                 Blame::Host(fault) => self.accuse(now, key, fault),
                 Blame::Local(_) => {}
             }
-            self.release_host(key);
+            self.release_host(now, key);
             if let Some(session) = self.session_mut(key) {
                 let tried = session.tried_mut();
                 tried.hosts.push(host_id);
@@ -221,11 +226,15 @@ impl<T> Balancer<T> {
         Next::Wait
     }
 
-    pub(super) fn release_host(&mut self, key: Key) {
+    pub(super) fn release_host(&mut self, now: Moment, key: Key) {
         let session = &mut self.sessions[key.slot as usize];
         let host = std::mem::replace(&mut session.host, NO_HOST);
         if host != NO_HOST {
             let Service { pool, spec, .. } = &mut self.services[session.service as usize];
+            if matches!(session.state, State::Open | State::HalfClosed) {
+                let accepted = session.opened.after(Duration::from_micros(session.waited_micros.into()));
+                pool.host(host).counters.lifetimes.record(now.since(accepted));
+            }
             pool.release(host, || spec.counters.waiting.load(Relaxed) > 0);
         }
     }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use crate::model::id::HostId;
 use crate::model::time::Moment;
 
+/// When a session is woken that no wake-up was asked for.
+pub(super) const NEVER: Moment = Moment::from_micros(u64::MAX);
 /// No host.
 pub(super) const NO_HOST: u32 = u32::MAX;
 
@@ -61,8 +63,10 @@ pub(super) struct Session<T> {
     pub(super) host: u32,
     pub(super) state: State,
     pub(super) opened: Moment,
-    /// A wake-up that the shell asked for.
-    pub(super) wake: Option<Moment>,
+    /// A wake-up that the shell asked for, or [`NEVER`].
+    pub(super) wake: Moment,
+    /// From `opened` until its host accepted, if one has.
+    pub(super) waited_micros: u32,
     pub(super) tried: Option<Box<Tried>>,
     pub(super) client: SocketAddr,
 }
@@ -74,5 +78,16 @@ impl<T> Session<T> {
 
     pub(super) fn tried_mut(&mut self) -> &mut Tried {
         self.tried.get_or_insert_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_takes_three_cache_lines_with_what_a_shell_keeps() {
+        // A reactor's pair is 96 bytes large; mio's sockets are larger in a debug build.
+        assert_eq!(size_of::<Session<[u64; 12]>>(), 192);
     }
 }

@@ -17,8 +17,8 @@ pub(super) struct House {
 }
 
 impl House {
-    pub(super) fn new(source: &Source, log: Arc<Log>) -> Self {
-        Self { file: source.file.clone(), log, current: Current::new(source.config.clone()) }
+    pub(super) fn new(source: &Source, log: Arc<Log>, current: Current) -> Self {
+        Self { file: source.file.clone(), log, current }
     }
 }
 

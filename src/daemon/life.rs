@@ -10,18 +10,19 @@ use std::thread;
 
 use log::{error, info, warn};
 
+use super::Failure;
 use super::house::House;
 use super::kernel;
-use super::limits::{self, Asked, Machine, Plan};
 use super::logging::{Log, log_panics};
 use super::options::{Options, Spread};
 use super::pidfile::Pidfile;
 use super::signals::{Receiver, Watch};
-use super::{Failure, counted};
-use crate::config::Config;
-use crate::manager::run::{Defaults, Desk, Running, StartError};
+use crate::config::{Config, Current};
+use crate::instance::limits::{self, Asked, Machine, Plan};
+use crate::instance::{Balancer, counted};
+use crate::manager::run::{Defaults, Desk};
 use crate::model::limits::REACTORS_MAX;
-use crate::reactor::{Reactors, Settings};
+use crate::reactor::Settings;
 use crate::sys::clock::Clock;
 use crate::sys::cpu;
 use crate::sys::steer::Steering;
@@ -77,15 +78,15 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
     for line in source.config.warnings() {
         warn!("{line}");
     }
-    let reactors = Reactors::start(&settings(options, cpus, plan), clock, &desk.reports());
-    let reactors = reactors.map_err(|error| Failure::start("start the reactors", &error))?;
-    let ready = ready(&source.config, reactors.mailboxes().len());
-    let manager = manage(defaults(options, steering), source, log, desk, &reactors)
+    let settings = settings(options, cpus, plan);
+    let current = Current::new(source.config.clone());
+    let house = Box::new(House::new(&source, Arc::clone(log), current.clone()));
+    let defaults = defaults(options, steering);
+    let balancer = Balancer::launch(&source.config, &settings, defaults, house, current, desk, clock)
         .map_err(|error| Failure::Start(error.to_string()))?;
-    info!("{ready}");
+    info!("{}", ready(&source.config, settings.cpus.len()));
     greet();
-    let cut = reactors.join();
-    manager.join();
+    let cut = balancer.join();
     info!("stopped: {} cut", counted(cut, "connection"));
     Ok(())
 }
@@ -105,17 +106,6 @@ fn defaults(options: &Options, steering: Steering) -> Defaults {
         steering,
         drain_timeout: options.drain_timeout(),
     }
-}
-
-fn manage(
-    defaults: Defaults,
-    source: Source,
-    log: &Arc<Log>,
-    desk: Desk,
-    reactors: &Reactors,
-) -> Result<Running, StartError> {
-    let surroundings = Box::new(House::new(&source, Arc::clone(log)));
-    desk.start(&source.config, defaults, surroundings, reactors.mailboxes().to_vec(), reactors.counters().to_vec())
 }
 
 /// The processor of each reactor.

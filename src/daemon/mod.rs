@@ -9,7 +9,6 @@ mod flags;
 mod house;
 mod kernel;
 mod life;
-mod limits;
 mod logging;
 mod options;
 mod pidfile;
@@ -23,6 +22,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config;
+use crate::instance::counted;
 use life::Source;
 use logging::LogError;
 use options::{Options, Request};
@@ -114,11 +114,4 @@ fn balance(options: &Options, file: &Path) -> Result<(), Failure> {
 fn print(target: &mut impl Write, text: &str) {
     let _ = target.write_all(text.as_bytes());
     let _ = target.flush();
-}
-
-/// `1 thread`, `2 threads`.
-fn counted(number: impl Display, what: &str) -> String {
-    let number = number.to_string();
-    let plural = if number == "1" { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }

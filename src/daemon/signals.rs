@@ -80,7 +80,7 @@ impl Receiver {
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                 let wait = crate::config::show_time(self.drain_timeout);
                 info!("{name}: no new connections, open ones have {wait} to finish; once more ends at once");
-                self.tell(Command::Shutdown, name);
+                self.tell(Command::Shutdown { wait: None }, name);
             }
             SIGHUP => {
                 info!("SIGHUP: the log is reopened and the configuration read again");

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::config::{self, Address};
 use crate::model::counters::HostCounters;
-use crate::model::histogram::Histogram;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::snapshot::{GroupView, HostView, ListenerView, ServiceView};
 use crate::model::status::HostStatus;
@@ -80,8 +79,8 @@ impl Manager {
             accepted: counters.accepted.load(Relaxed),
             retries: counters.retries.load(Relaxed),
             closed: counters.closed_by_reason(),
-            wait: [0; Histogram::BUCKETS],
-            wait_sum_us: 0,
+            wait: counters.waits.view(),
+            wait_sum_us: micros(counters.waits.sum()),
         }
     }
 
@@ -141,9 +140,13 @@ fn view(config: &config::Host, addr: Option<SocketAddr>, counters: &HostCounters
         bytes_up: counters.bytes_up.load(Relaxed),
         bytes_down: counters.bytes_down.load(Relaxed),
         connect_time: counters.connect_time(),
-        connects: [0; Histogram::BUCKETS],
-        connects_sum_us: 0,
-        lifetimes: [0; Histogram::BUCKETS],
-        lifetimes_sum_us: 0,
+        connects: counters.connect_times.view(),
+        connects_sum_us: micros(counters.connect_times.sum()),
+        lifetimes: counters.lifetimes.view(),
+        lifetimes_sum_us: micros(counters.lifetimes.sum()),
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -69,8 +69,11 @@ pub enum Command {
     LogCounters,
     /// Log what the reactors' loops did, a table with a column each. Legal at any time.
     LogLoops,
-    /// Stop accepting, let connections finish up to the drain timeout, then end. Later ones change nothing.
-    Shutdown,
+    /// Stop accepting, let connections finish, then end. Later ones change nothing.
+    Shutdown {
+        /// For how long; none: the drain timeout that was set at the start.
+        wait: Option<Duration>,
+    },
 }
 
 /// Where a configuration is.

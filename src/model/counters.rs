@@ -8,14 +8,15 @@ use std::sync::atomic::{
 };
 use std::time::Duration;
 
-use super::histogram::Histogram;
+use super::histogram::{Histogram, SharedHistogram};
 use super::id::HostId;
 use super::limits::FREED_KEPT;
 use super::outcome::CloseReason;
-use super::snapshot::ReactorView;
+use super::snapshot::{Counts, ReactorView};
 use super::time::Moment;
 
-/// One host's counters and the suspicion of it that all reactors share. A cache line pair of its own.
+/// One host's counters and the suspicion of it that all reactors share. In cache lines of its own,
+/// apart from those of the histograms.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct HostCounters {
@@ -26,12 +27,17 @@ pub struct HostCounters {
     pub established: AtomicU64,
     /// Connects that failed for a reason of the host's.
     pub failed: AtomicU64,
-    /// Bytes from clients to the host, counted when a session ends.
+    /// Bytes from clients to the host. Those of the last moment are still to be told, see
+    /// [`super::limits::TELL_AFTER`]; exact when the sessions have ended.
     pub bytes_up: AtomicU64,
-    /// Bytes from the host to clients, counted when a session ends.
+    /// Bytes from the host to clients, as `bytes_up`.
     pub bytes_down: AtomicU64,
     /// The group's ticket when a connection last closed; see [`Rotation::next_ticket`].
     pub closed_ticket: AtomicU64,
+    /// How long each established connection took from the begin of its connect; probes are not counted.
+    pub connect_times: SharedHistogram<6, 18>,
+    /// How long established connections lasted until they ended; those of a reactor that panicked are not told.
+    pub lifetimes: SharedHistogram<10, 24>,
 }
 
 impl HostCounters {
@@ -182,6 +188,9 @@ pub struct ServiceCounters {
     /// Attempts after the first that clients needed.
     pub retries: AtomicU64,
     closed: [AtomicU64; CloseReason::COUNT],
+    /// How long a client waited from its accept until a host had accepted it, all attempts and queueing together. One
+    /// that was moved on from a host that went away unused counts again.
+    pub waits: SharedHistogram<6, 18>,
 }
 
 impl ServiceCounters {
@@ -207,6 +216,16 @@ impl ServiceCounters {
     pub fn closed_total(&self) -> u64 {
         self.closed.iter().map(|n| n.load(Relaxed)).sum()
     }
+}
+
+/// One listen address's counters over all reactors.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ListenerCounters {
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Errors of accept that cost one connection attempt and nothing else.
+    pub accept_errors: AtomicU64,
 }
 
 /// One reactor's counters; only its own thread writes them.
@@ -298,7 +317,7 @@ impl ReactorCounters {
                 ("panics", long(&self.panics)),
                 ("freezes", long(&self.freezes)),
             ],
-            turns: self.turn_time.counts(),
+            turns: Counts { first: 0, buckets: self.turn_time.counts().to_vec() },
         }
     }
 }

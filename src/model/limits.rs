@@ -105,6 +105,21 @@ pub const STREAM_BUFFERS_ALONE: usize = 64;
 pub const ALONE_AFTER: u64 = 64;
 /// Buffers moved in turns like that after which the loop looks after others again.
 pub const TURN_BUFFERS: usize = 8;
+/// Bytes that a session has moved and its host's counters do not show at which they are told at once.
+pub const TELL_BYTES: u64 = 1 << 20;
+/// Time after which they are told, however few they are.
+pub const TELL_AFTER: Duration = Duration::from_millis(200);
+/// Sessions whose bytes are told in one turn because their time has come.
+pub const TOLD_PER_TURN: usize = 1024;
+/// Places of sessions that are looked at in one turn for a question: with two system calls for each that is told, a
+/// millisecond or so.
+pub const LOOKS_PER_TURN: usize = 512;
+/// Sessions that are killed in one turn; see [`DUE_PER_TURN`].
+pub const KILLS_PER_TURN: usize = 32;
+/// Most sessions that a reactor tells of in one answer.
+pub const SESSIONS_TOLD_MAX: usize = 16 * 1024;
+/// Questions that may wait for a reactor's answer; those above are dropped unanswered.
+pub const QUESTIONS_MAX: usize = 64;
 /// Room for sessions that a reactor keeps, however few it has.
 pub const SESSIONS_KEPT: usize = 1024;
 /// Room for sessions that a reactor keeps, as a multiple of those it has.
@@ -208,12 +223,12 @@ pub const RESOLVE_FIRST: Duration = Duration::from_secs(2);
 pub const RELOAD_TAKEN: Duration = Duration::from_millis(500);
 /// Time between two looks at whether they have.
 pub const TAKEN_LOOK: Duration = Duration::from_micros(200);
+/// How long a program that embeds a balancer waits for a reply.
+pub const REPLY_WAIT: Duration = Duration::from_secs(10);
 /// How long a question to the reactors (sessions) waits for their answers.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// Time between two looks at whether they have come.
 pub const ANSWER_LOOK: Duration = Duration::from_millis(1);
-/// Most questions to the reactors at a time.
-pub const QUESTIONS_MAX: usize = 64;
 /// Most sessions that a list has.
 pub const SESSIONS_LISTED_MAX: usize = 10_000;
 /// Sessions that a list has unless it is asked for another number.
@@ -238,6 +253,10 @@ pub const POST_RETRY: Duration = Duration::from_millis(10);
 const _: () = assert!(BUFFER_BYTES_MIN <= BUFFER_BYTES && BUFFER_BYTES <= BUFFER_BYTES_MAX);
 const _: () = assert!(LARGE_AFTER <= SPLICE_AFTER && SPLICE_AFTER < STREAK_MAX);
 const _: () = assert!(PIPE_BYTES_MIN <= PIPE_BYTES && STREAM_BUFFERS * BUFFER_BYTES <= PIPE_BYTES);
+// Half a count of 32 bits tells how many bytes are untold: what one turn moves must fit.
+const _: () = assert!(
+    (BUFFER_BYTES_MAX * (STREAM_BUFFERS_ALONE + LARGE_FACTOR) + PIPE_BYTES) as u64 + TELL_BYTES < u32::MAX as u64
+);
 const _: () = assert!(SLOW_CONNECT_MIN.as_millis() < CONNECT_TIMEOUT.as_millis());
 const _: () = assert!(AGGRESSIVE_MIN.as_millis() < AGGRESSIVE_MAX.as_millis());
 const _: () = assert!(RESET_POLL_MIN.as_millis() < RESET_POLL_MAX.as_millis());

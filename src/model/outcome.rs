@@ -73,11 +73,13 @@ pub enum CloseReason {
     Drained,
     /// Lost with a reactor that panicked.
     Panicked,
+    /// Cut because an operator asked for it.
+    Killed,
 }
 
 impl CloseReason {
     /// How many reasons there are; [`Self::index`] is below.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
 
     /// The names of the reasons, by [`Self::index`].
     pub const NAMES: [&str; Self::COUNT] = [
@@ -92,6 +94,7 @@ impl CloseReason {
         "local",
         "drained",
         "panicked",
+        "killed",
     ];
 
     /// A dense number, for counters.
@@ -109,6 +112,7 @@ impl CloseReason {
             Self::Local => 8,
             Self::Drained => 9,
             Self::Panicked => 10,
+            Self::Killed => 11,
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::counters::{HostCounters, Rotation, ServiceCounters};
+use super::counters::{HostCounters, ListenerCounters, Rotation, ServiceCounters};
 use super::id::{HostId, ListenerId, ServiceId};
 use super::scheduler::SchedulerKind;
 use super::socket_options::Outbound;
@@ -59,7 +59,7 @@ pub struct HostSpec {
 }
 
 /// One listen address. Every reactor has a socket of its own on it (`SO_REUSEPORT`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ListenerSpec {
     /// The listener.
     pub id: ListenerId,
@@ -67,4 +67,6 @@ pub struct ListenerSpec {
     pub service: ServiceId,
     /// The bound address.
     pub addr: SocketAddr,
+    /// Kept while it is open, whichever service it serves.
+    pub counters: Arc<ListenerCounters>,
 }

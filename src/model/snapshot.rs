@@ -3,13 +3,34 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::histogram::Histogram;
 use super::outcome::CloseReason;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};
 
-/// Counts of a [`Histogram`].
-pub type Counts = [u64; Histogram::BUCKETS];
+/// Times counted by their size, as a histogram had them at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The first bucket is below 2^`first` µs, each after it ends at twice the time, and the last has no end.
+    pub first: u32,
+    /// How many fell into each, the shortest times first.
+    pub buckets: Vec<u64>,
+}
+
+impl Counts {
+    /// What every time of a bucket is below; `None` for the last, which has no end.
+    #[must_use]
+    pub fn below(&self, bucket: usize) -> Option<Duration> {
+        let exponent = self.first.saturating_add(u32::try_from(bucket).unwrap_or(u32::MAX));
+        (bucket + 1 < self.buckets.len())
+            .then(|| Duration::from_micros(1_u64.checked_shl(exponent).unwrap_or(u64::MAX)))
+    }
+
+    /// How many times were counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
 
 /// The whole.
 #[derive(Clone, Debug)]

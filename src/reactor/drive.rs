@@ -73,11 +73,15 @@ impl Reactor {
             pump(from, to, flow, buffers, budget)
         });
         let moved = pair.up.moved + pair.down.moved - before;
+        let tells = pair.has_to_tell();
         // A write found the host gone after its own direction had its turn.
         let unread = pair.host.broken && pair.host.readable && !pair.host.read_done;
         let unread = unread && stopped[0] == Stopped::Idle && pair.down.held.is_none();
         if moved > 0 || held {
             balancer.touch(now, key);
+        }
+        if tells {
+            self.note_moved(now, key);
         }
         for stopped in stopped {
             self.wait_for(now, key, stopped);

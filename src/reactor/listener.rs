@@ -109,6 +109,7 @@ impl Reactor {
             }
             match listener::accept(&self.listeners[number].socket) {
                 Ok((stream, client)) => {
+                    self.listeners[number].spec.counters.accepted.fetch_add(1, Relaxed);
                     let accepted = self.counters.accepted.fetch_add(1, Relaxed);
                     if accepted.is_multiple_of(ARRIVAL_SAMPLE) {
                         self.sample_arrival(&stream);
@@ -132,6 +133,7 @@ impl Reactor {
                     }
                     // That connection is gone (accept(2) lists its errors); the next one is not.
                     self.counters.accept_errors.fetch_add(1, Relaxed);
+                    self.listeners[number].spec.counters.accept_errors.fetch_add(1, Relaxed);
                 }
             }
         }

@@ -11,8 +11,10 @@ mod hand;
 mod listener;
 mod pair;
 mod pump;
+mod question;
 mod run;
 mod tcp;
+mod tell;
 mod token;
 
 use std::io;

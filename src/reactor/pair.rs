@@ -4,7 +4,7 @@ use mio::net::TcpStream;
 
 use super::buffers::{Buffers, Held};
 use crate::balancer::Traffic;
-use crate::model::limits::LARGE_AFTER;
+use crate::model::limits::{LARGE_AFTER, TELL_BYTES};
 use crate::model::outcome::Side;
 use crate::sys::socket::discard;
 
@@ -71,6 +71,8 @@ pub(super) struct Flow {
     pub(super) held: Option<Box<Held>>,
     /// Bytes read from the sender.
     pub(super) moved: u64,
+    /// The lower half of those that the host's counters have been told: the others are few.
+    pub(super) told: u32,
     /// The sender's end of stream has been passed on.
     pub(super) fin_sent: bool,
     /// Reads in a row that filled what they were read into.
@@ -78,6 +80,11 @@ pub(super) struct Flow {
 }
 
 impl Flow {
+    #[expect(clippy::cast_possible_truncation, reason = "what is untold fits in the lower half")]
+    fn untold(&self) -> u64 {
+        (self.moved as u32).wrapping_sub(self.told).into()
+    }
+
     /// Gives the buffer back; what was in it is lost.
     pub(super) fn discard(&mut self, buffers: &mut Buffers) {
         if let Some(held) = self.held.take() {
@@ -125,6 +132,8 @@ pub(super) struct Pair {
     pub(super) line: Line,
     /// Number of the connect attempt, for the token.
     pub(super) attempt: u8,
+    /// It is listed as one that has bytes to tell.
+    pub(super) listed: bool,
     pub(super) lingering: Option<Lingering>,
     /// Bytes of the client that went to the host with the first packet, until the host has accepted.
     pub(super) early: u16,
@@ -141,6 +150,7 @@ impl Pair {
             down: Flow::default(),
             early: 0,
             attempt: 0,
+            listed: false,
             connected: false,
             own_port: 0,
             line: Line::None,
@@ -182,6 +192,23 @@ impl Pair {
         Traffic { up: self.up.moved, down: self.down.moved }
     }
 
+    /// What the host's counters have not been told.
+    pub(super) fn untold(&self) -> Traffic {
+        Traffic { up: self.up.untold(), down: self.down.untold() }
+    }
+
+    /// Whether there is something to tell that it is not listed for, or too much to wait with.
+    pub(super) fn has_to_tell(&self) -> bool {
+        let Traffic { up, down } = self.untold();
+        up + down >= TELL_BYTES || (up + down > 0 && !self.listed)
+    }
+
+    /// The host's counters have been told all.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is kept")]
+    pub(super) fn set_told(&mut self) {
+        (self.up.told, self.down.told) = (self.up.moved as u32, self.down.moved as u32);
+    }
+
     /// Whether the host has been told nothing, not even an end of stream, and has said nothing: another host can take
     /// over unseen.
     pub(super) fn is_untouched(&self) -> bool {
@@ -196,5 +223,19 @@ mod tests {
     #[test]
     fn idle_pair_is_small() {
         assert!(size_of::<Pair>() <= 128, "{}", size_of::<Pair>());
+    }
+
+    #[test]
+    fn untold_is_what_moved_since_it_was_told_also_where_the_lower_half_wraps() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut pair = Pair::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        assert_eq!(pair.untold(), Traffic::default());
+        for _ in 0..5 {
+            (pair.up.moved, pair.down.moved) = (pair.up.moved + 0x7fff_ffff, pair.down.moved + 3);
+            assert_eq!(pair.untold(), Traffic { up: 0x7fff_ffff, down: 3 });
+            pair.set_told();
+            assert_eq!(pair.untold(), Traffic::default());
+        }
+        assert_eq!(pair.traffic(), Traffic { up: 5 * 0x7fff_ffff, down: 15 });
     }
 }

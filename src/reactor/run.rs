@@ -16,7 +16,9 @@ use super::gate::Gate;
 use super::hand::{Handed, Neighbour};
 use super::listener::Listener;
 use super::pair::Pair;
+use super::question::Question;
 use super::tcp::reset_both;
+use super::tell::Untold;
 use super::token::Meaning;
 use crate::balancer::{Balancer, Key};
 use crate::model::counters::ReactorCounters;
@@ -74,6 +76,10 @@ pub(super) struct Reactor {
     pub(super) starved: Vec<Key>,
     /// Pairs that found no descriptor for their host.
     pub(super) short: Vec<Key>,
+    /// Pairs that have moved bytes which their hosts' counters do not show.
+    pub(super) untold: Untold,
+    /// What is asked of the sessions, the oldest first.
+    pub(super) questions: VecDeque<Question>,
     /// Turns of the loop so far.
     pub(super) turn: u64,
     /// The last turn in which somebody had something small to do.
@@ -119,6 +125,8 @@ impl Reactor {
             ready: VecDeque::new(),
             starved: Vec::new(),
             short: Vec::new(),
+            untold: Untold::default(),
+            questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
             resume_at: None,
@@ -192,11 +200,13 @@ impl Reactor {
             let Some((key, due)) = self.balancer.next_due(now) else { break };
             self.on_due(now, key, due);
         }
+        self.tell_due(now);
         if has_mail {
             self.freed = true;
             self.read_mail(now);
             self.take_handed(now);
         }
+        self.answer(now);
         self.serve_waiting(now);
         self.serve_short(now);
         self.resume(now);
@@ -210,6 +220,7 @@ impl Reactor {
     fn shrink(&mut self, now: Moment) {
         if self.shrink_at.take_if(|at| *at <= now).is_some() {
             self.buffers.shrink();
+            self.untold.shrink();
             if self.balancer.is_oversized() {
                 self.balancer.shrink();
             }
@@ -244,7 +255,7 @@ impl Reactor {
                     self.balancer.remove(service);
                 }
                 Update::Listen(spec, socket) => {
-                    self.world.listeners.insert(spec.id, (spec, Arc::clone(&socket)));
+                    self.world.listeners.insert(spec.id, (spec.clone(), Arc::clone(&socket)));
                     self.listen(now, spec, socket);
                 }
                 Update::Unlisten(id) => {
@@ -255,7 +266,8 @@ impl Reactor {
                     }
                 }
                 Update::Drain(wait) => self.drain(now, wait),
-                Update::Sessions(_) | Update::Kill(_) => {}
+                Update::Sessions(query) => self.ask(Question::list(query)),
+                Update::Kill(request) => self.ask(Question::kill(request)),
             }
             self.counters.mail_read.fetch_add(1, Release);
         }
@@ -283,7 +295,7 @@ impl Reactor {
         let cut = u32::try_from(self.balancer.len()).unwrap_or(u32::MAX);
         let keys: Vec<Key> = (0..self.balancer.slots()).filter_map(|slot| self.balancer.key_at(slot)).collect();
         for key in keys {
-            self.cut(key, CloseReason::Drained);
+            self.cut(now, key, CloseReason::Drained);
         }
         self.counters.open.store(0, Relaxed);
         Some(cut)
@@ -291,10 +303,11 @@ impl Reactor {
 
     fn timeout(&self) -> Option<Duration> {
         let starved = !self.starved.is_empty() && self.buffers.available();
-        if !self.ready.is_empty() || starved {
+        if !self.ready.is_empty() || starved || !self.questions.is_empty() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [self.balancer.next_deadline(), self.resume_at, self.shrink_at, self.world.drain_until];
+        let untold = self.untold.deadline();
+        let deadlines = [self.balancer.next_deadline(), untold, self.resume_at, self.shrink_at, self.world.drain_until];
         let first = deadlines.into_iter().flatten().min()?;
         Some(first.since(self.clock.last()))
     }

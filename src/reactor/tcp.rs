@@ -51,7 +51,7 @@ impl Reactor {
             .map(|socket| registry.register(socket, Meaning::Client(key).token(), INTEREST));
         match registered {
             Some(Ok(())) => self.advance(now, key, next),
-            Some(Err(_)) | None => self.close(key, CloseReason::Local),
+            Some(Err(_)) | None => self.close(now, key, CloseReason::Local),
         }
     }
 
@@ -80,7 +80,7 @@ impl Reactor {
                     }
                     return self.drop_host(key);
                 }
-                Next::Close(reason) => return self.close(key, reason),
+                Next::Close(reason) => return self.close(now, key, reason),
             }
         }
     }
@@ -125,7 +125,7 @@ impl Reactor {
             self.attend(now, key);
         } else if pair.client.broken {
             // It left before a host was found. An end of stream alone is no leaving: a client may half-close early.
-            self.close(key, CloseReason::Reset(Side::Client));
+            self.close(now, key, CloseReason::Reset(Side::Client));
         }
     }
 
@@ -166,7 +166,7 @@ impl Reactor {
         match due {
             Due::Connect(target) => self.advance(now, key, Next::Connect(target)),
             Due::Abandon => self.advance(now, key, Next::Wait),
-            Due::Close(reason) => self.cut(key, reason),
+            Due::Close(reason) => self.cut(now, key, reason),
             Due::Wake => {
                 self.linger(now, key);
                 self.attend(now, key);
@@ -186,7 +186,7 @@ impl Reactor {
                 let next = self.balancer.connect_failed(now, key, Blame::Host(Fault::Reset));
                 self.advance(now, key, next);
             }
-            Verdict::Finished => self.close(key, CloseReason::Finished),
+            Verdict::Finished => self.close(now, key, CloseReason::Finished),
         }
     }
 
@@ -227,7 +227,7 @@ impl Reactor {
         }
         let millis = |duration: Duration| u16::try_from(duration.as_millis()).unwrap_or(u16::MAX);
         if left == 0 || end.broken || lingering.stuck_ms >= millis(RESET_LINGER) {
-            return self.cut(key, CloseReason::Reset(from));
+            return self.cut(now, key, CloseReason::Reset(from));
         }
         lingering.pause_ms = (lingering.pause_ms * 2).clamp(millis(RESET_POLL_MIN), millis(RESET_POLL_MAX));
         lingering.stuck_ms = lingering.stuck_ms.saturating_add(lingering.pause_ms);
@@ -241,18 +241,18 @@ impl Reactor {
 
     /// Closes a session that did not come to its end by itself: a pair's sides are reset, because an end of stream
     /// would tell them that they have received everything.
-    pub(super) fn cut(&mut self, key: Key, reason: CloseReason) {
+    pub(super) fn cut(&mut self, now: Moment, key: Key, reason: CloseReason) {
         if let Some(pair) = self.balancer.io(key).filter(|pair| pair.connected) {
             reset_both(pair);
         }
-        self.close(key, reason);
+        self.close(now, key, reason);
     }
 
     /// Closes a session and frees all it had.
-    pub(super) fn close(&mut self, key: Key, reason: CloseReason) {
+    pub(super) fn close(&mut self, now: Moment, key: Key, reason: CloseReason) {
         let Some(pair) = self.balancer.io(key) else { return };
-        let traffic = pair.traffic();
-        let Some(mut pair) = self.balancer.close(key, reason, traffic) else { return };
+        let untold = pair.untold();
+        let Some(mut pair) = self.balancer.close(now, key, reason, untold) else { return };
         pair.up.discard(&mut self.buffers);
         pair.down.discard(&mut self.buffers);
         // The descriptors are free before anybody is told.

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use director::balancer::{Key, State};
+use director::model::counters::HostCounters;
 use director::model::id::HostId;
+use director::model::outcome::CloseReason;
 use director::model::service::HostSpec;
 use director::model::status::HostStatus;
 
@@ -96,12 +98,20 @@ impl World {
         }
         assert!(self.counters.values().all(|(_, counters)| counters.open() == 0));
         assert_eq!(newest.counters.open.load(Relaxed), 0);
-        for host in &newest.hosts {
+        // What an operator has taken out of service is not asked.
+        for host in newest.hosts.iter().filter(|host| host.weight > 0 || self.manager.will_probe(host.id)) {
             assert_eq!(host.status, HostStatus::Up, "{} answers, and is not taken back", host.addr);
         }
         let accepted = newest.counters.accepted.load(Relaxed);
         assert_eq!(accepted, self.tally.opened, "accepted");
         assert_eq!(accepted, newest.counters.closed_total(), "accepted and closed");
+        let sum = |of: fn(&HostCounters) -> u64| self.counters.values().map(|(_, counters)| of(counters)).sum::<u64>();
+        let established = sum(|counters| counters.established.load(Relaxed));
+        assert_eq!(sum(|counters| counters.connect_times.total()), established, "connect times");
+        assert_eq!(newest.counters.waits.total(), established, "waits");
+        let lost = newest.counters.closed(CloseReason::Panicked);
+        let lasted = sum(|counters| counters.lifetimes.total());
+        assert!((established.saturating_sub(lost)..=established).contains(&lasted), "{lasted} of {established} lasted");
         let bytes: u64 = self.counters.values().map(|(_, counters)| counters.bytes_up.load(Relaxed)).sum();
         assert!(bytes <= accepted && bytes >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
     }

@@ -8,6 +8,7 @@ use director::model::outcome::{Blame, Fault};
 use director::model::rng::Rng;
 use director::model::scheduler::SchedulerKind;
 use director::model::socket_options::ConnectOptions;
+use director::model::status::AdminState;
 
 /// Hosts that exist, configured or not.
 pub(crate) const HOSTS: u64 = 6;
@@ -69,11 +70,13 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
     for host in (0..count).map(|offset| (first + offset) % HOSTS) {
         let weight = u32::try_from(rng.below(4)).unwrap();
         let max = rng.one_in(3).then(|| 1 + u32::try_from(rng.below(4)).unwrap());
+        let state = [AdminState::Up, AdminState::Drain, AdminState::Down][usize::try_from(rng.below(24)).unwrap() / 10];
         hosts.push(Host {
             name: format!("h{host}"),
             address: Address::Socket(addr(host)),
             weight,
             max,
+            state,
             connect: ConnectOptions::default(),
         });
     }
@@ -83,7 +86,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         name: "s".into(),
         listens: vec![Address::Socket("127.0.0.1:80".parse().unwrap()).into()],
         groups: vec![group],
-        enabled: 0,
+        enabled: Some(0),
         connect_timeout: Some(Duration::from_millis(500 + rng.below(2000))),
         idle_timeout: Some(Duration::from_secs(1 + rng.below(5))),
         fin_timeout: Some(Duration::from_secs(1)),

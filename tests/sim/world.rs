@@ -251,7 +251,8 @@ impl World {
         if matches!(reason, CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::Local) {
             self.tally.given_up += 1;
         }
-        assert!(self.reactors[number].balancer.close(key, reason, Traffic { up: 1, down: 2 }).is_some());
+        let now = self.now();
+        assert!(self.reactors[number].balancer.close(now, key, reason, Traffic { up: 1, down: 2 }).is_some());
     }
 
     pub(crate) fn script(&mut self, number: usize, key: Key) -> &mut Script {

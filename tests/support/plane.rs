@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use director::model::counters::ListenerCounters;
 use director::model::id::{HostId, ListenerId, ServiceId};
 use director::model::report::Report;
 use director::model::scheduler::SchedulerKind;
@@ -28,6 +29,8 @@ pub const LONG: Duration = Duration::from_secs(60);
 pub struct Plane {
     pub reactors: Reactors,
     pub reports: Receiver<Report>,
+    /// What all listeners count.
+    pub listened: Arc<ListenerCounters>,
     listeners: AtomicU32,
 }
 
@@ -49,7 +52,7 @@ impl Plane {
         };
         change(&mut settings);
         let reactors = Reactors::start(&settings, Clock::start(), &mailbox).unwrap();
-        Self { reactors, reports, listeners: AtomicU32::new(0) }
+        Self { reactors, reports, listened: Arc::default(), listeners: AtomicU32::new(0) }
     }
 
     pub fn post(&self, reactor: usize, update: Update) {
@@ -61,8 +64,9 @@ impl Plane {
         let socket = listen("127.0.0.1:0".parse().unwrap(), 128).unwrap();
         let addr = socket.local_addr().unwrap();
         let id = ListenerId(self.listeners.fetch_add(1, Relaxed));
+        let listener = ListenerSpec { id, service: spec.id, addr, counters: Arc::clone(&self.listened) };
         self.post(reactor, Update::Service(Arc::new(spec.clone())));
-        self.post(reactor, Update::Listen(ListenerSpec { id, service: spec.id, addr }, Arc::new(socket)));
+        self.post(reactor, Update::Listen(listener, Arc::new(socket)));
         addr
     }
 

@@ -18,7 +18,7 @@ fn refused_client_moves_to_each_host_once_and_is_then_given_up() {
     let third = number(balancer.connect_failed(at(2), key, REFUSED));
     assert_eq!([first, second, third], [0, 1, 2]);
     assert_eq!(balancer.connect_failed(at(3), key, REFUSED), Next::Close(CloseReason::NoHost));
-    balancer.close(key, CloseReason::NoHost, Traffic::default());
+    balancer.close(Moment::START, key, CloseReason::NoHost, Traffic::default());
     balancer.check().unwrap();
     let reports: Vec<Report> = balancer.take_reports().collect();
     let failed = |host| Report::HostFailed { service: S, host: HostId(host), fault: Fault::Refused };
@@ -45,7 +45,7 @@ fn suspected_host_is_still_better_than_none() {
     let mut balancer = balancer(&spec(SchedulerKind::RoundRobin, &[1]));
     let (key, _) = open_to(&mut balancer, at(0));
     assert_eq!(balancer.connect_failed(at(1), key, REFUSED), Next::Close(CloseReason::NoHost));
-    balancer.close(key, CloseReason::NoHost, Traffic::default());
+    balancer.close(Moment::START, key, CloseReason::NoHost, Traffic::default());
     assert_eq!(open_to(&mut balancer, at(2)).1, 0);
 }
 

@@ -49,7 +49,7 @@ fn churn(spec: &ServiceSpec, mean: usize, rounds: usize) -> (Vec<u32>, Vec<u64>)
         if turn >= full {
             let (balancer, keys) = &mut reactors[usize::try_from(rng.below(4)).unwrap()];
             let ends = usize::try_from(rng.below(keys.len() as u64)).unwrap();
-            balancer.close(keys.swap_remove(ends), CloseReason::Finished, Traffic::default());
+            balancer.close(Moment::START, keys.swap_remove(ends), CloseReason::Finished, Traffic::default());
         }
     }
     let chosen = |host: &HostSpec| host.counters.established.load(std::sync::atomic::Ordering::Relaxed);
@@ -125,7 +125,7 @@ fn place_that_another_reactor_gave_back_is_found_however_many_were() {
         let (waiting, next) = open(&mut here, at(1));
         assert_eq!((next, here.next_waiting(at(1))), (Next::Wait, None));
         for key in taken.drain(..freed) {
-            there.close(key, CloseReason::Finished, Traffic::default());
+            there.close(Moment::START, key, CloseReason::Finished, Traffic::default());
         }
         let (key, next) = here.next_waiting(at(1)).expect("there is room");
         assert_eq!((key, number(next)), (waiting, 0));
@@ -220,14 +220,14 @@ proptest! {
                         Next::Connect(_) => keys.push(key),
                         Next::Wait => {}
                         Next::Close(reason) => {
-                            let _ = brains.each_mut().map(|brain| brain.close(key, reason, Traffic::default()));
+                            let _ = brains.each_mut().map(|brain| brain.close(Moment::START, key, reason, Traffic::default()));
                         }
                     }
                 }
                 Step::Close(which) if !keys.is_empty() => {
                     let key = keys.swap_remove(which.index(keys.len()));
                     let closed = brains.each_mut().map(|brain| {
-                        brain.close(key, CloseReason::Finished, Traffic::default());
+                        brain.close(Moment::START, key, CloseReason::Finished, Traffic::default());
                         brain.next_waiting(at(now))
                     });
                     if let [Some((_, few)), Some((_, many))] = closed

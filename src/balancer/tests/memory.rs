@@ -12,7 +12,7 @@ fn peak_that_is_over_leaves_little_behind() {
     }
     assert!(!balancer.is_oversized(), "all of it is in use");
     for key in keys.drain(100..) {
-        balancer.close(key, CloseReason::Finished, Traffic::default()).unwrap();
+        balancer.close(Moment::START, key, CloseReason::Finished, Traffic::default()).unwrap();
     }
     assert!(balancer.is_oversized());
     balancer.shrink();

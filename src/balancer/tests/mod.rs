@@ -6,6 +6,7 @@ mod memory;
 mod queue;
 mod schedulers;
 mod timeouts;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,7 +105,7 @@ fn number_of(addr: SocketAddr) -> u32 {
 }
 
 fn close(balancer: &mut Balancer<()>, key: Key) {
-    assert!(balancer.close(key, CloseReason::Finished, Traffic::default()).is_some());
+    assert!(balancer.close(Moment::START, key, CloseReason::Finished, Traffic::default()).is_some());
     balancer.check().unwrap();
 }
 

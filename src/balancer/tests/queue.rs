@@ -150,7 +150,7 @@ fn clients_that_wait_at_several_services_are_each_served_when_their_own_has_room
             for service in pair {
                 let queue = &mut queues[service];
                 let served = queue.remove(0);
-                balancer.close(served, CloseReason::Finished, Traffic::default());
+                balancer.close(Moment::START, served, CloseReason::Finished, Traffic::default());
                 expected.extend(queue.first().copied());
             }
             let mut found: Vec<Key> = std::iter::from_fn(|| balancer.next_waiting(at(1))).map(|(key, _)| key).collect();

@@ -143,7 +143,7 @@ proptest! {
             let (key, next) = balancer.open(at(0), S, client(), ()).unwrap();
             if let Next::Close(reason) = next {
                 prop_assert!(still.is_empty());
-                balancer.close(key, reason, Traffic::default());
+                balancer.close(Moment::START, key, reason, Traffic::default());
                 continue;
             }
             if !still.is_empty() {

@@ -52,5 +52,5 @@ fn ended_session_is_never_due_and_its_key_finds_nothing() {
     let (again, _) = open_to(&mut balancer, at(0));
     assert_eq!(again.slot, key.slot);
     assert!(balancer.io(key).is_none() && balancer.io(again).is_some());
-    assert!(balancer.close(key, CloseReason::Finished, Traffic::default()).is_none());
+    assert!(balancer.close(Moment::START, key, CloseReason::Finished, Traffic::default()).is_none());
 }

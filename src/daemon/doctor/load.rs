@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::super::limits::{self, Asked, Machine};
 use crate::config::{Address, Config};
 use crate::daemon::options::Options;
+use crate::instance::limits::{self, Asked, Machine};
 use crate::model::limits::{DESCRIPTORS_PER_PAIR, PIPES_MAX, REACTORS_MAX};
 use crate::model::socket_options::Outbound;
 

@@ -17,10 +17,10 @@ mod tree;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::limits::Machine;
 use super::options::Options;
 use super::{Failure, counted, print};
 use crate::config;
+use crate::instance::limits::Machine;
 use crate::sys::{cpu, process};
 
 use finding::{Finding, Severity};

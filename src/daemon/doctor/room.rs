@@ -1,8 +1,8 @@
 //! Room for connections: open files, memory, accept queues.
 
-use super::super::limits::{self, Asked, Machine};
 use super::finding::{Finding, number, sysctl};
 use super::load::Load;
+use crate::instance::limits::{self, Asked, Machine};
 
 /// A hard limit from here on is none that anybody runs into unasked.
 const FILES_COMFORTABLE: u64 = 65_536;

@@ -51,7 +51,7 @@ impl Shell {
             }
         }
         if self.leaving && self.draining.is_none() {
-            self.drain(now);
+            self.drain(now, None);
         }
     }
 
@@ -96,8 +96,8 @@ impl Shell {
             }
             Command::LogCounters => return self.log_counters(),
             Command::LogLoops => return self.log_loops(),
-            Command::Shutdown => {
-                self.drain(now);
+            Command::Shutdown { wait } => {
+                self.drain(now, wait);
                 (String::new(), Ok(String::from("shutting down")))
             }
             Command::Sessions(_) | Command::Kill(_) => (String::new(), Err(Refusal::unavailable("answered elsewhere"))),
@@ -156,12 +156,9 @@ impl Shell {
     fn reload(&mut self, now: Moment, confirm: Option<Duration>) -> Outcome {
         let outcome = self.surroundings.load().map_err(Refusal::invalid);
         let outcome = outcome.and_then(|config| self.load(now, config, confirm));
-        match &outcome {
-            Ok(changed) => log::info!(target: MANAGER, "reloaded: {changed}"),
-            Err(refusal) => {
-                for line in refusal.why.lines() {
-                    log::error!(target: MANAGER, "reload refused: {line}");
-                }
+        if let Err(refusal) = &outcome {
+            for line in refusal.why.lines() {
+                log::error!(target: MANAGER, "reload refused: {line}");
             }
         }
         outcome.map(|changed| format!("reloaded: {changed}"))
@@ -259,11 +256,11 @@ impl Shell {
         }
     }
 
-    fn drain(&mut self, now: Moment) {
+    fn drain(&mut self, now: Moment, wait: Option<Duration>) {
         if self.draining.is_some() {
             return;
         }
-        let timeout = self.defaults.drain_timeout;
+        let timeout = wait.unwrap_or(self.defaults.drain_timeout);
         log::info!(target: MANAGER, "draining for up to {}", Seconds(timeout));
         self.draining = Some(now.after(timeout));
         self.prober.clear();

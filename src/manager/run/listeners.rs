@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use crate::config::{Address, Config, Listen};
 use crate::manager::line::{Quoted, Value};
+use crate::model::counters::ListenerCounters;
 use crate::model::id::{ListenerId, ServiceId};
 use crate::model::service::ListenerSpec;
 use crate::model::snapshot::ServiceView;
@@ -121,6 +123,7 @@ struct Listener {
     service_name: String,
     service: ServiceId,
     options: ListenOptions,
+    counters: Arc<ListenerCounters>,
 }
 
 /// Everything that a configuration wants to listen on, bound.
@@ -263,6 +266,8 @@ impl Listeners {
             let view = service.listeners.iter_mut().find(|view| view.address == listener.shown);
             if let Some(view) = view {
                 view.bound.push(listener.addr);
+                view.accepted += listener.counters.accepted.load(Relaxed);
+                view.errors += listener.counters.accept_errors.load(Relaxed);
             }
         }
     }
@@ -282,8 +287,9 @@ impl Listeners {
                     let id = ListenerId(self.next);
                     self.next += 1;
                     let options = wanted.options;
+                    let (key, counters) = (wanted.key, Arc::default());
                     let (shown, service_name) = (String::new(), String::new());
-                    Listener { id, key: wanted.key, addr, sockets, shown, service_name, service, options }
+                    Listener { id, key, addr, sockets, shown, service_name, service, options, counters }
                 }
                 (None, None) => continue,
             };
@@ -310,7 +316,8 @@ impl Listeners {
 
 impl Moves {
     fn listen(&mut self, listener: &Listener, is_new: bool) {
-        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr };
+        let counters = Arc::clone(&listener.counters);
+        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, counters };
         self.lines.push(format!("listening service={} addr={}", Value(&listener.service_name), listener.addr));
         self.listen.push((spec, listener.sockets.clone()));
         if is_new {

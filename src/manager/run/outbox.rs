@@ -60,9 +60,9 @@ impl Outbox {
     }
 
     /// Tells every reactor to accept on its own socket of `sockets`.
-    pub(super) fn listen(&mut self, spec: ListenerSpec, sockets: &[Arc<TcpListener>]) {
+    pub(super) fn listen(&mut self, spec: &ListenerSpec, sockets: &[Arc<TcpListener>]) {
         for (lane, socket) in self.lanes.iter_mut().zip(sockets) {
-            lane.post(Update::Listen(spec, Arc::clone(socket)));
+            lane.post(Update::Listen(spec.clone(), Arc::clone(socket)));
         }
     }
 

@@ -127,7 +127,7 @@ impl Shell {
             log::warn!(target: MANAGER, "{warning}");
         }
         for (spec, sockets) in &moves.listen {
-            self.outbox.listen(*spec, sockets);
+            self.outbox.listen(spec, sockets);
         }
         for id in &moves.unlisten {
             self.outbox.post(&Update::Unlisten(*id));

@@ -22,7 +22,7 @@ use crate::model::report::Report;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::service::ServiceSpec;
 use crate::model::socket_options::ConnectOptions;
-use crate::model::status::HostStatus;
+use crate::model::status::{AdminState, HostStatus};
 use crate::model::time::Moment;
 
 use super::{Effect, Event, Manager, Settings};
@@ -58,7 +58,8 @@ pub(in crate::manager) fn addr(n: u16) -> SocketAddr {
 }
 
 pub(in crate::manager) fn host(name: &str, address: Address) -> config::Host {
-    config::Host { name: name.to_owned(), address, weight: 1, max: None, connect: ConnectOptions::default() }
+    let (state, connect) = (AdminState::Up, ConnectOptions::default());
+    config::Host { name: name.to_owned(), address, weight: 1, max: None, state, connect }
 }
 
 pub(in crate::manager) fn named(name: &str, host_name: &str, port: u16) -> config::Host {
@@ -82,7 +83,7 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         name: name.to_owned(),
         listens: vec![Address::Socket(SocketAddr::from(([127, 0, 0, 1], 0))).into()],
         groups,
-        enabled: 0,
+        enabled: Some(0),
         connect_timeout: None,
         idle_timeout: None,
         fin_timeout: None,

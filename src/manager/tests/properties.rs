@@ -59,7 +59,7 @@ fn build(shape: &Shape) -> Config {
         web.groups[0].hosts.push(named("db", "db.example", 5432));
     }
     web.groups[0].hosts[0].weight = shape.weight;
-    web.enabled = shape.enabled;
+    web.enabled = Some(shape.enabled);
     let mut services = vec![web];
     if shape.second {
         services.push(service("mail", vec![group("a", &[600, 601])]));

@@ -82,7 +82,7 @@ fn enabled_group_switched_keeps_hosts_health_counters_and_rotation_of_both() {
     let first = world.spec("web");
     assert_eq!(first.hosts.len(), 2, "only the enabled group is published");
     world.fail(2);
-    config.services[0].enabled = 1;
+    config.services[0].enabled = Some(1);
     world.reload(&config);
     let second = world.spec("web");
     assert_eq!((second.hosts.len(), second.hosts[0].addr), (1, addr(3)));
@@ -92,7 +92,7 @@ fn enabled_group_switched_keeps_hosts_health_counters_and_rotation_of_both() {
     world.answer(Ok(MILLI));
     let generation = world.spec("web").generation;
     assert_eq!(generation, second.generation, "a host of the other group came back, which nobody sees");
-    config.services[0].enabled = 0;
+    config.services[0].enabled = Some(0);
     world.reload(&config);
     let third = world.spec("web");
     assert_eq!((third.hosts[0].id, third.hosts[1].id), (first.hosts[0].id, first.hosts[1].id));

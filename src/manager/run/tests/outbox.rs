@@ -24,10 +24,7 @@ fn reactor() -> (Mailbox<Update>, Reactor) {
 }
 
 fn generations(reactor: &Reactor) -> Vec<u64> {
-    let generation = |update| match update {
-        Update::Service(spec) => Some(spec.generation),
-        Update::Remove(_) | Update::Listen(..) | Update::Unlisten(_) | Update::Drain(_) => None,
-    };
+    let generation = |update| if let Update::Service(spec) = update { Some(spec.generation) } else { None };
     reactor.updates.try_iter().filter_map(generation).collect()
 }
 
@@ -81,11 +78,11 @@ fn debts_are_paid_in_an_order_that_is_always_right() {
     let mut outbox = Outbox::new(vec![mailbox]);
     let socket = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
     let addr = socket.local_addr().unwrap();
-    let listener = |id| ListenerSpec { id: ListenerId(id), service: ServiceId(0), addr };
+    let listener = |id| ListenerSpec { id: ListenerId(id), service: ServiceId(0), addr, counters: Arc::default() };
     outbox.post(&Update::Drain(SECOND));
     outbox.post(&Update::Remove(ServiceId(7)));
-    outbox.listen(listener(1), &[Arc::clone(&socket)]);
-    outbox.listen(listener(2), &[Arc::clone(&socket)]);
+    outbox.listen(&listener(1), &[Arc::clone(&socket)]);
+    outbox.listen(&listener(2), &[Arc::clone(&socket)]);
     outbox.post(&Update::Unlisten(ListenerId(1)));
     outbox.post(&spec(3));
     assert_eq!(Arc::strong_count(&socket), 2, "a listener that is gone again is not kept open");

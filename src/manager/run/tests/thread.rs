@@ -1,9 +1,10 @@
 //! The manager's thread with real sockets on loopback and reactors that only collect what they are told.
 
 use crate::config::{Address, Config};
-use crate::manager::run::{Defaults, Desk, Running, StartError};
+use crate::manager::run::{Defaults, Desk, Running, StartError, Surroundings};
 use crate::manager::tests::{MILLI, group, named, service, web};
-use crate::model::command::Command;
+use crate::model::change::Refusal;
+use crate::model::command::{Command, Origin, Request};
 use crate::model::counters::ReactorCounters;
 use crate::model::id::ListenerId;
 use crate::model::limits::{CONNECT_TIMEOUT, FIN_TIMEOUT, IDLE_TIMEOUT};
@@ -32,6 +33,46 @@ enum File {
     Good(Box<Config>),
     Bad,
     Panics,
+}
+
+/// The process that the manager sees.
+struct Around {
+    file: Arc<Mutex<File>>,
+    reloads: Arc<AtomicUsize>,
+}
+
+impl Surroundings for Around {
+    fn load(&mut self) -> Result<Config, String> {
+        match self.file.lock().unwrap().clone() {
+            File::Good(config) => Ok(*config),
+            File::Bad => Err("a.xml:1:2: wrong\na.xml:3:4: wrong too".to_owned()),
+            File::Panics => {
+                self.reloads.fetch_add(1, SeqCst);
+                std::panic::resume_unwind(Box::new("the loader panics"))
+            }
+        }
+    }
+
+    fn prepare(&mut self, _: &Config) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn applied(&mut self, _: &Config) {
+        self.reloads.fetch_add(1, SeqCst);
+    }
+
+    fn save(&mut self, config: &Config, _: bool) -> Result<String, Refusal> {
+        *self.file.lock().unwrap() = File::Good(Box::new(config.clone()));
+        Ok("saved".to_owned())
+    }
+
+    fn reopen_log(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn set_log_level(&mut self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 struct Rig {
@@ -72,20 +113,9 @@ impl Rig {
         }
         let file = Arc::new(Mutex::new(File::Bad));
         let reloads = Arc::new(AtomicUsize::new(0));
-        let (read, count, count_panics) = (Arc::clone(&file), Arc::clone(&reloads), Arc::clone(&reloads));
-        let loader = Box::new(move || match read.lock().unwrap().clone() {
-            File::Good(config) => Ok(*config),
-            File::Bad => Err("a.xml:1:2: wrong\na.xml:3:4: wrong too".to_owned()),
-            File::Panics => {
-                count_panics.fetch_add(1, SeqCst);
-                std::panic::resume_unwind(Box::new("the loader panics"))
-            }
-        });
-        let on_reload = Box::new(move |_: &Config| {
-            count.fetch_add(1, SeqCst);
-        });
+        let surroundings = Box::new(Around { file: Arc::clone(&file), reloads: Arc::clone(&reloads) });
         let counters = vec![Arc::new(ReactorCounters::default())];
-        let running = desk.start(config, defaults(), loader, mailboxes.clone(), counters, on_reload)?;
+        let running = desk.start(config, defaults(), surroundings, mailboxes.clone(), counters)?;
         Ok(Self { running, reports, mailboxes, reactors, file, reloads })
     }
 
@@ -97,29 +127,25 @@ impl Rig {
     }
 
     fn next_spec(&self) -> Arc<ServiceSpec> {
-        match self.next() {
-            Update::Service(spec) => spec,
-            other @ (Update::Remove(_) | Update::Listen(..) | Update::Unlisten(_) | Update::Drain(_)) => {
-                panic!("another update: {other:?}")
-            }
-        }
+        let update = self.next();
+        let Update::Service(spec) = update else { panic!("another update: {update:?}") };
+        spec
     }
 
     fn next_listener(&self) -> (ListenerId, SocketAddr) {
-        match self.next() {
-            Update::Listen(spec, socket) => {
-                assert_eq!(socket.local_addr().unwrap(), spec.addr);
-                (spec.id, spec.addr)
-            }
-            other @ (Update::Remove(_) | Update::Service(_) | Update::Unlisten(_) | Update::Drain(_)) => {
-                panic!("another update: {other:?}")
-            }
-        }
+        let update = self.next();
+        let Update::Listen(spec, socket) = update else { panic!("another update: {update:?}") };
+        assert_eq!(socket.local_addr().unwrap(), spec.addr);
+        (spec.id, spec.addr)
+    }
+
+    fn post(&self, command: Command) {
+        self.running.post(Request::unanswered(command, Origin::new("a", "test"))).unwrap();
     }
 
     fn reload(&self, file: File) {
         *self.file.lock().unwrap() = file;
-        self.running.post(Command::Reload).unwrap();
+        self.post(Command::Reload { confirm: None });
     }
 
     fn reloaded(&self, times: usize) {
@@ -236,8 +262,13 @@ fn shutdown_drains_every_reactor_once_and_join_ends_the_thread() {
     let rig = Rig::start(&on_ports(&[1])).unwrap();
     rig.next_spec();
     rig.next_listener();
-    for command in [Command::LogCounters, Command::Shutdown, Command::Shutdown, Command::Reload] {
-        rig.running.post(command).unwrap();
+    for command in [
+        Command::LogCounters,
+        Command::Shutdown { wait: None },
+        Command::Shutdown { wait: None },
+        Command::Reload { confirm: None },
+    ] {
+        rig.post(command);
     }
     assert!(matches!(rig.next(), Update::Drain(time) if time == DRAIN_TIMEOUT));
     rig.running.join();

@@ -5,44 +5,45 @@ use std::io;
 
 use log::warn;
 
-use super::counted;
 use crate::model::limits::{
     BUFFERS_MIN, BUFFERS_PERCENT, DESCRIPTORS_PER_PAIR, DESCRIPTORS_RESERVED, MEMORY_ASSUMED_BYTES, MEMORY_PERCENT,
     OPEN_FILES_PER_PIPE, PAIR_BYTES, PAIR_KERNEL_BYTES, PIPE_BYTES, PIPES_MAX, PIPES_PERCENT, SESSIONS_PER_REACTOR_MAX,
 };
 use crate::sys::process;
 
+use super::counted;
+
 /// What the machine gives.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// Files this process may have open.
-    pub(super) open_files: u64,
+    pub(crate) open_files: u64,
     /// Memory this process may use, in bytes.
-    pub(super) memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Reactors.
-    pub(super) threads: usize,
+    pub(crate) threads: usize,
     /// Listen addresses; every reactor has a socket on each.
-    pub(super) listeners: usize,
+    pub(crate) listeners: usize,
     /// Most open pairs.
-    pub(super) max_connections: Option<u32>,
+    pub(crate) max_connections: Option<u32>,
     /// Size of a buffer, in bytes.
-    pub(super) buffer_bytes: usize,
+    pub(crate) buffer_bytes: usize,
 }
 
 /// The limits in force. Displayed as the one line of the log that states them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Most open pairs over all reactors.
-    pub(super) max_connections: u32,
+    pub(crate) max_connections: u32,
     /// Most buffers that one reactor may lease.
-    pub(super) buffers_max: usize,
+    pub(crate) buffers_max: usize,
     /// Most pipes of one reactor.
-    pub(super) pipes_max: usize,
+    pub(crate) pipes_max: usize,
     bound: Bound,
     buffer_bytes: usize,
     threads: usize,
@@ -59,7 +60,7 @@ enum Bound {
 
 /// More is asked for than this process may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// `--max-connections` needs more open files than there are.
     TooMany {
         /// Connections asked for.
@@ -83,7 +84,7 @@ impl Machine {
     ///
     /// # Errors
     /// The limit of open files cannot be read or raised.
-    pub(super) fn read() -> io::Result<Self> {
+    pub(crate) fn read() -> io::Result<Self> {
         let memory_bytes = process::memory_bytes().unwrap_or_else(|error| {
             warn!("how much memory there is cannot be read ({error}): {} MiB are assumed", mib(MEMORY_ASSUMED_BYTES));
             MEMORY_ASSUMED_BYTES
@@ -96,7 +97,7 @@ impl Machine {
 ///
 /// # Errors
 /// More connections are asked for than there can be open files.
-pub(super) fn plan(machine: Machine, asked: Asked) -> Result<Plan, Refusal> {
+pub(crate) fn plan(machine: Machine, asked: Asked) -> Result<Plan, Refusal> {
     let Machine { open_files, memory_bytes } = machine;
     let pipes_max = pipes_max(machine, asked);
     let reserved = reserved(asked, pipes_max);
@@ -124,13 +125,13 @@ pub(super) fn plan(machine: Machine, asked: Asked) -> Result<Plan, Refusal> {
 
 /// Descriptors that are not for pairs. Every reactor has an epoll, an eventfd, a socket on each listen address, and two
 /// descriptors a pipe.
-pub(super) fn reserved(asked: Asked, pipes_max: usize) -> u64 {
+pub(crate) fn reserved(asked: Asked, pipes_max: usize) -> u64 {
     let each = asked.listeners.saturating_add(2 + 2 * pipes_max);
     DESCRIPTORS_RESERVED + asked.threads.saturating_mul(each) as u64
 }
 
 /// Most pipes of a reactor: few beside the pairs, and none that memory has no room for.
-pub(super) fn pipes_max(machine: Machine, asked: Asked) -> usize {
+pub(crate) fn pipes_max(machine: Machine, asked: Asked) -> usize {
     let by_memory = machine.memory_bytes / 100 * PIPES_PERCENT / PIPE_BYTES as u64;
     let share = usize::try_from(by_memory.min(machine.open_files / OPEN_FILES_PER_PIPE)).unwrap_or(usize::MAX);
     (share / asked.threads.max(1)).min(PIPES_MAX)
@@ -152,7 +153,7 @@ impl Plan {
     }
 
     /// Says so when less than `--max-connections` fits.
-    pub(super) fn warn_if_lowered(&self, asked: Asked) {
+    pub(crate) fn warn_if_lowered(&self, asked: Asked) {
         if let Some(asked) = asked.max_connections.filter(|asked| *asked > self.max_connections) {
             warn!("--max-connections {asked} is lowered to {} by {}", self.max_connections, self.bound);
         }

@@ -145,10 +145,8 @@ fn address_that_is_taken_refuses_the_change_and_nothing_has_changed() {
     let (balancer, addr) = start(&[&hosts[0]], "");
     let listen = hosts[1].addr().to_string();
     let attributes = Attributes::default();
-    let refused = balancer.change(vec![
-        set("a", "weight", "7"),
-        Change::AddListener { service: "web".into(), listen, attributes },
-    ]);
+    let refused = balancer
+        .change(vec![set("a", "weight", "7"), Change::AddListener { service: "web".into(), listen, attributes }]);
     let refusal = refused.expect_err("somebody listens there");
     assert_eq!(refusal.kind, RefusalKind::Unavailable);
     assert!(refusal.why.contains("something else listens there"), "{refusal}");

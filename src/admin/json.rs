@@ -2,7 +2,7 @@
 //!
 //! Durations are integers whose names end in `_ms` or `_us`, times are seconds since 1970 with a fraction, addresses and
 //! session names are strings, and what is not there is `null`. A histogram is `{"buckets": […], "sum_us": …}` with the
-//! counts of [`crate::model::histogram::Histogram`], the shortest times first.
+//! counts of [`Counts`], the shortest times first.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -116,7 +116,7 @@ pub const fn status(status: HostStatus) -> &'static str {
 
 fn reactor(reactor: &ReactorView) -> Value {
     let values: Map<String, Value> = reactor.values.iter().map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
-    json!({ "values": values, "turns": { "buckets": reactor.turns } })
+    json!({ "values": values, "turns": { "first": reactor.turns.first, "buckets": reactor.turns.buckets } })
 }
 
 /// Administrators.
@@ -188,7 +188,7 @@ const fn refusal_kind(kind: RefusalKind) -> &'static str {
 }
 
 fn histogram(counts: &Counts, sum_us: u64) -> Value {
-    json!({ "buckets": counts, "sum_us": sum_us })
+    json!({ "first": counts.first, "buckets": counts.buckets, "sum_us": sum_us })
 }
 
 fn text(addr: SocketAddr) -> String {
@@ -219,7 +219,9 @@ mod tests {
     use crate::model::status::AdminState;
     use crate::model::time::Moment;
 
-    const COUNTS: Counts = [0; Histogram::BUCKETS];
+    fn counts() -> Counts {
+        Counts { first: 0, buckets: vec![0; Histogram::BUCKETS] }
+    }
 
     fn host_view() -> HostView {
         HostView {
@@ -239,9 +241,9 @@ mod tests {
             bytes_up: 4,
             bytes_down: 5,
             connect_time: Duration::from_micros(250),
-            connects: COUNTS,
+            connects: counts(),
             connects_sum_us: 6,
-            lifetimes: COUNTS,
+            lifetimes: counts(),
             lifetimes_sum_us: 7,
         }
     }
@@ -279,7 +281,7 @@ mod tests {
             accepted: 8,
             retries: 0,
             closed: std::array::from_fn(|index| index as u64),
-            wait: COUNTS,
+            wait: counts(),
             wait_sum_us: 9,
         };
         let whole = Snapshot {
@@ -292,7 +294,7 @@ mod tests {
             confirm_within: Some(Duration::from_secs(30)),
             draining: false,
             services: vec![service],
-            reactors: vec![ReactorView { values: vec![("turns", 4)], turns: COUNTS }],
+            reactors: vec![ReactorView { values: vec![("turns", 4)], turns: counts() }],
             users: vec![UserView { name: String::from("u"), full: true, password: true, key: false }],
             last_event: 11,
         };

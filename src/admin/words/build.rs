@@ -44,7 +44,7 @@ pub(super) fn build(spec: &Spec, mut words: Matched) -> Result<Does, Misuse> {
         Verb::LogReopen => Ok(plain(Command::ReopenLog)),
         Verb::LogCounters => Ok(plain(Command::LogCounters)),
         Verb::LogLoops => Ok(plain(Command::LogLoops)),
-        Verb::Shutdown => Ok(plain(Command::Shutdown)),
+        Verb::Shutdown => Ok(plain(Command::Shutdown { wait: w.time("wait")? })),
         Verb::Batch => Ok(Does::Batch),
         Verb::Help => Ok(Does::Help(std::mem::take(&mut w.rest))),
         Verb::Top => Ok(Does::Client(Client::Top { once: w.has("once") })),

@@ -40,7 +40,8 @@ pub fn to_line(command: &Command) -> Option<String> {
         Command::ReopenLog => line(&["log", "reopen"]),
         Command::LogCounters => line(&["log", "counters"]),
         Command::LogLoops => line(&["log", "loops"]),
-        Command::Shutdown => line(&["shutdown"]),
+        Command::Shutdown { wait: None } => line(&["shutdown"]),
+        Command::Shutdown { wait: Some(time) } => line(&["shutdown", "--wait", &show_time(*time)]),
     }
 }
 

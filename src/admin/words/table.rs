@@ -175,7 +175,11 @@ const PROCESS: &[Spec] = &[
     change("log reopen", &[], Verb::LogReopen, "open the log file anew, because it was renamed"),
     change("log counters", &[], Verb::LogCounters, "log every counter"),
     change("log loops", &[], Verb::LogLoops, "log what the reactors' loops did"),
-    change("shutdown", &[], Verb::Shutdown, "accept nobody, let connections finish, then end"),
+    change("shutdown", &[], Verb::Shutdown, "accept nobody, let connections finish, then end").flags(&[Flag {
+        name: "wait",
+        value: Value::Must("T"),
+        help: "give connections this long",
+    }]),
     look("help", &[Arg::Rest("COMMAND")], Verb::Help, "the commands, or more about one"),
     only("prompt", &[], Verb::Prompt, Known::Client, "ask for commands, with history and completion"),
     only(

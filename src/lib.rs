@@ -35,9 +35,10 @@
 //! - `manager` is the only writer of truth. It probes, resolves (names on a thread of their own), publishes whole
 //!   services with a generation, and writes the log of state changes.
 //! - `reactor-N` accepts, connects and moves bytes. It never waits for another thread, takes no lock, and between
-//!   accept and close allocates nothing but the slab's and the buffer pool's growth to their peak.
+//!   accept and close allocates nothing but the growth of the slab, the buffer pool and the lists of who is to have a turn
+//!   to their peak.
 //!
-//! # Four flows
+//! # Five flows
 //! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
 //!   [`balancer::Balancer::connected`] → bytes move both ways → both ended → [`balancer::Balancer::close`].
 //! - *A host fails*: [`balancer::Balancer::connect_failed`] names the next host for the same client, suspects the failed
@@ -45,6 +46,8 @@
 //!   every reactor's mailbox. A probe that is answered takes the same road back.
 //! - *A reload*: read and validate all of the file, bind all new listeners; any error: say all of them, change nothing.
 //!   Then publish the difference. Start-up is a reload onto an empty registry.
+//! - *A question*: which sessions are open, or cut these → every reactor's mailbox → each turn looks at a part of its
+//!   sessions → an answer a reactor. One that ends before drops the question, which whoever asked sees.
 //! - *The end*: SIGTERM → `Shutdown` → every reactor serves what its listeners have queued, closes them, and ends when
 //!   its last pair has finished or the drain timeout is over.
 //!
@@ -57,7 +60,7 @@
 //!    receiver would not take is held, in a leased buffer or in that pipe, and while it is held nothing more is read:
 //!    memory stays flat. What is kept for later after a peak is freed some seconds later.
 //! 3. An end of stream is passed on as an end, a reset as a reset, after every byte before it. A connection that this
-//!    program cuts (idle, drained, lost) ends in a reset, because an end would say that everything has arrived.
+//!    program cuts (idle, drained, killed, lost) ends in a reset, because an end would say that everything has arrived.
 //! 4. A local failure (descriptors, memory, ports) is no host's fault. It is tried again in a moment, before the client
 //!    waits for room at another host; a reactor that finds no descriptor wakes no other.
 //! 5. A host that a reactor saw fail is *suspected*: all reactors prefer others from that moment, until the manager has
@@ -72,14 +75,17 @@
 //!    that is known now. A pair that spent its byte budget, or streams, waits in a ready queue: of those, so many have
 //!    their turn that the others need not wait, and more each when there are no others.
 //! 8. Tokens carry a generation and an attempt; a stale event finds nothing.
-//! 9. A turn of the loop: poll, clock once, socket events, accepts, ready queue, timers, waiting clients, reports, and
-//!    the mailbox after the events, so that no update invalidates a key of the batch.
+//! 9. A turn of the loop: poll, clock once, socket events, accepts, ready queue, timers, bytes to tell, the mailbox, a
+//!    part of a question, waiting clients, reports. The mailbox is read after the events, so that no update invalidates a
+//!    key of the batch.
 //! 10. Reports are hints: a full channel drops and counts them. The manager may stall or start afresh; the data plane
 //!     goes on with what it knows.
 //! 11. A panic stays in its thread. A reactor's pairs are reset and their places given back, and it starts afresh with
 //!     its listeners, whose queues the kernel kept.
 //! 12. Time is an argument. A process that was frozen (stopped, suspended) takes the gap out of its clock instead of
 //!     finding every deadline passed.
+//! 13. What several reactors count is added to when a connection comes, is established or ends, not at each of its
+//!     requests: the bytes of those that last are told together a moment later, or when they are many.
 //!
 //! # Absent on purpose
 //! No async runtime, no lock shared between reactors, no thread hop on the connection path (unless `--rebalance` asks for

@@ -45,6 +45,52 @@ fn reloads_under_load_cost_no_client() {
 }
 
 #[test]
+fn reloads_that_change_hosts_services_and_listeners_under_load_cost_no_client() {
+    let _alone = lock::alone();
+    let reloads = sized(40, 500);
+    let netns = Netns::new();
+    let plan = |name| netns.run(|| Host::plan(name, scripts::churn()).workers(4).start());
+    let hosts = ["a", "b", "c"].map(plan);
+    let (fixed, wandering) = ("127.0.0.1:8000", "127.0.0.1:8001");
+    // The second listener goes to and fro between two services, and a third service comes and goes.
+    let config = |number: usize| {
+        let (first, second) = (shape(&hosts, number), shape(&hosts, number + 1).named("t"));
+        let config = if number.is_multiple_of(2) {
+            Config::new(first.listen(fixed).listen(wandering)).and(second.listen("127.0.0.1:8002"))
+        } else {
+            Config::new(first.listen(fixed)).and(second.listen(wandering))
+        };
+        let extra = || shape(&hosts, number).named("extra").listen("127.0.0.1:8003");
+        if number % 3 == 1 { config.and(extra()) } else { config }
+    };
+    let director = Director::plan(config(0)).inside(&netns).log_lines_max(reloads * 16 + 50).start();
+    let stop = AtomicBool::new(false);
+    let tallies = thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        let load = |addr: &str, tag| {
+            let (addr, stop, netns) = (addr.parse().expect("an address"), &stop, &netns);
+            scope.spawn(move || netns.run(|| Churn::new(addr, u64::MAX, 4).tag(tag).run_until(stop)))
+        };
+        let loads = [load(fixed, 1), load(wandering, 2)];
+        for number in 1..=reloads {
+            director.write_config(config(number));
+            let line = director.reload();
+            assert!(line.contains("reloaded"), "{line}");
+            thread::sleep(Duration::from_millis(sized(20, 50)));
+        }
+        stop.store(true, Relaxed);
+        loads.map(|load| load.join().unwrap())
+    });
+    director.write_config(config(0));
+    director.reload();
+    for (tally, what) in tallies.iter().zip(["that stays", "that goes to another service"]) {
+        figure(&format!("during {reloads} reloads, at a listener {what}"), tally);
+        assert_eq!(tally.failed(), 0, "{tally}");
+    }
+    director.finish();
+}
+
+#[test]
 fn long_connections_do_not_notice_reloads() {
     let _alone = lock::alone();
     let pingers = sized(100, 1000);

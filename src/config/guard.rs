@@ -6,6 +6,7 @@
 //! and external files; nothing is ever fetched.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Deepest nesting of elements. The deepest that means anything is 4.
 const DEPTH_MAX: usize = 16;
@@ -30,10 +31,30 @@ impl Refusal {
 /// # Errors
 /// The declaration defines an entity, or is malformed.
 pub(super) fn without_doctype(text: &str) -> Result<Cow<'_, str>, Refusal> {
-    let Some(start) = doctype_start(text) else { return Ok(Cow::Borrowed(text)) };
-    let end = doctype_end(text, start)?;
+    let Some(Range { start, end }) = doctype(text)? else { return Ok(Cow::Borrowed(text)) };
     let blank = text[start..end].chars().map(|character| if character == '\n' { '\n' } else { ' ' });
     Ok(Cow::Owned(text[..start].chars().chain(blank).chain(text[end..].chars()).collect()))
+}
+
+/// Where the document type declaration is, if there is one.
+///
+/// # Errors
+/// The declaration defines an entity, or is malformed.
+pub(super) fn doctype(text: &str) -> Result<Option<Range<usize>>, Refusal> {
+    let start = misc_end(text, 0);
+    if !text[start..].starts_with("<!DOCTYPE") {
+        return Ok(None);
+    }
+    Ok(Some(start..doctype_end(text, start)?))
+}
+
+/// Where what may come before the root element ends: comments, processing instructions, white space, and a document
+/// type declaration that is none of those that are refused.
+pub(super) fn prologue_end(text: &str) -> usize {
+    match doctype(text) {
+        Ok(Some(doctype)) => misc_end(text, doctype.end),
+        Ok(None) | Err(_) => misc_end(text, 0),
+    }
 }
 
 /// Checks the bounds up to the first place where the text is not XML. Returns where an element starts that is never
@@ -120,22 +141,22 @@ fn after(text: &str, skip: usize, end: &str) -> Option<usize> {
     text[skip..].find(end).map(|found| skip + found + end.len())
 }
 
-/// Where the document type declaration starts: only comments, processing instructions and white space come before it.
-fn doctype_start(text: &str) -> Option<usize> {
-    let mut at = 0;
+/// Where the comments, processing instructions and white space end that start at `at`.
+fn misc_end(text: &str, mut at: usize) -> usize {
     loop {
         let rest = text[at..].trim_ascii_start();
         at = text.len() - rest.len();
-        if rest.starts_with("<!DOCTYPE") {
-            return Some(at);
-        }
-        at += if rest.starts_with("<!--") {
-            after(rest, 4, "-->")?
+        let length = if rest.starts_with("<!--") {
+            after(rest, 4, "-->")
         } else if rest.starts_with("<?") {
-            after(rest, 2, "?>")?
+            after(rest, 2, "?>")
         } else {
-            return None;
+            None
         };
+        match length {
+            Some(length) => at += length,
+            None => return at,
+        }
     }
 }
 
@@ -220,6 +241,19 @@ mod tests {
     fn doctype_with_declarations_but_no_entities_is_blanked() {
         let text = "<!DOCTYPE a [ <!ELEMENT a (b*)> <!-- <!ENTITY --> <?pi ]> ?> <!ATTLIST a b CDATA '>'> ] ><a/>";
         assert_eq!(without_doctype(text).unwrap().trim_start(), "<a/>");
+    }
+
+    #[test]
+    fn prologue_ends_before_the_root_element_and_at_what_is_not_allowed() {
+        for (prologue, rest) in [
+            ("", "<a/>"),
+            ("<?xml version='1.0'?>\n<!-- <b> -->\n", "<a/><!-- c -->"),
+            ("<!-- é -->\n<!DOCTYPE a>\n<?pi?> ", "<a/>"),
+            ("\n", "<!-- never closed"),
+            ("<?pi?>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"),
+        ] {
+            assert_eq!(prologue_end(&format!("{prologue}{rest}")), prologue.len(), "{prologue}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@
 //! [`load`] reads the bytes, `guard` bounds them and takes a document type declaration out, roxmltree parses, `xml`
 //! keeps what `schema` knows and reports the rest, `validate` gives the values their meaning. Every step after the
 //! parser goes on after an error. [`write()`] is the way back, [`summary()`] a view for people.
+//! [`rewrite()`] is the way back into a text that people have written, and [`save`] into its file.
 
 mod attributes;
 mod change;
@@ -31,6 +32,8 @@ mod diff;
 mod error;
 mod guard;
 mod read;
+mod rewrite;
+mod save;
 mod schema;
 mod sockets;
 mod suggest;
@@ -57,6 +60,8 @@ pub use current::Current;
 pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
 pub use read::{load, parse};
+pub use rewrite::rewrite;
+pub use save::{SaveError, Saved, save};
 pub use summary::summary;
 pub use write::write;
 // The command line reads the same values in the same words.
@@ -108,6 +113,26 @@ impl Config {
             }
         }
         sentences
+    }
+
+    /// What it has not that every file must have, in words: a running configuration may lack hosts for a while.
+    #[must_use]
+    pub fn incomplete(&self) -> Option<String> {
+        let lacks = |service: &Service| {
+            let name = error::quoted(&service.name);
+            if service.groups.is_empty() {
+                return Some(format!("service {name} has no group"));
+            }
+            let empty = service.groups.iter().find(|group| group.hosts.is_empty());
+            let empty =
+                empty.map(|group| format!("group {} of service {name} has no host", error::quoted(&group.name)));
+            empty.or_else(|| service.enabled.is_none().then(|| format!("service {name} has no enabled group")))
+        };
+        if self.services.is_empty() {
+            Some(String::from("there is no service"))
+        } else {
+            self.services.iter().find_map(lacks)
+        }
     }
 
     /// The administrators, without their secrets.

@@ -16,22 +16,29 @@ use crate::model::limits::CONFIG_FILE_BYTES_MAX;
 /// Everything that is wrong with it. What is not a regular file of at most [`CONFIG_FILE_BYTES_MAX`] bytes in UTF-8 is
 /// refused before it is parsed; a pipe or a device is not even opened.
 pub fn load(path: &Path) -> Result<Config, Errors> {
+    parse(&read_text(path)?, &path.display().to_string())
+}
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// As [`load`], as far as it comes before parsing.
+pub(super) fn read_text(path: &Path) -> Result<String, Errors> {
     let name = path.display().to_string();
     let bytes = read_bytes(path).map_err(|what| Errors::unreadable(&name, what))?;
     refuse_large(bytes.len() as u64, &name)?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => parse(text, &name),
-        Err(error) => {
-            let (valid, rest) = bytes.split_at(error.valid_up_to());
-            let text = String::from_utf8_lossy(valid);
-            let text = without_bom(&text);
-            let mut errors = Collector::new(text);
-            let byte = rest.first().copied().unwrap_or_default();
-            let hint = if valid.is_empty() && matches!(byte, 0xfe | 0xff) { " (this looks like UTF-16)" } else { "" };
-            errors.report(text.len(), format!("the byte 0x{byte:02X} is not UTF-8, expected a file in UTF-8{hint}"));
-            Err(errors.finish(&name))
-        }
-    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let bytes = error.into_bytes();
+        let (valid, rest) = bytes.split_at(at);
+        let text = String::from_utf8_lossy(valid);
+        let text = without_bom(&text);
+        let mut errors = Collector::new(text);
+        let byte = rest.first().copied().unwrap_or_default();
+        let hint = if valid.is_empty() && matches!(byte, 0xfe | 0xff) { " (this looks like UTF-16)" } else { "" };
+        errors.report(text.len(), format!("the byte 0x{byte:02X} is not UTF-8, expected a file in UTF-8{hint}"));
+        errors.finish(&name)
+    })
 }
 
 /// Reads a configuration from a text. `file_name` is what messages call it.
@@ -40,6 +47,14 @@ pub fn load(path: &Path) -> Result<Config, Errors> {
 /// Everything that is wrong with it.
 pub fn parse(text: &str, file_name: &str) -> Result<Config, Errors> {
     refuse_large(text.len() as u64, file_name)?;
+    parse_of_any_size(text, file_name)
+}
+
+/// As [`parse`], for a text of our own: whoever made it looks at its length.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn parse_of_any_size(text: &str, file_name: &str) -> Result<Config, Errors> {
     let text = without_bom(text);
     let plain = guard::without_doctype(text).map_err(|refusal| {
         let mut errors = Collector::new(text);
@@ -71,7 +86,8 @@ fn refuse_large(bytes: u64, file_name: &str) -> Result<(), Errors> {
     Err(Errors::refused(file_name, what))
 }
 
-fn without_bom(text: &str) -> &str {
+/// Without the byte order mark that a file may start with.
+pub(super) fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 

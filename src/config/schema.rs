@@ -20,6 +20,15 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
+    /// What the root element may contain, and its name.
+    pub(super) const fn root(self) -> &'static Rule {
+        match self {
+            Self::Director => &DIRECTOR,
+            Self::PythonDirector => &PDCONFIG,
+            Self::TxLoadBalancer => &CONFIG,
+        }
+    }
+
     /// Time between probes of a failed host.
     pub(super) const fn host_check(self) -> Duration {
         match self {
@@ -72,8 +81,11 @@ impl Rule {
 }
 
 /// The root elements.
-pub(super) static ROOTS: [(Dialect, &Rule); 3] =
-    [(Dialect::Director, &DIRECTOR), (Dialect::PythonDirector, &PDCONFIG), (Dialect::TxLoadBalancer, &CONFIG)];
+pub(super) static ROOTS: [(Dialect, &Rule); 3] = [
+    (Dialect::Director, Dialect::Director.root()),
+    (Dialect::PythonDirector, Dialect::PythonDirector.root()),
+    (Dialect::TxLoadBalancer, Dialect::TxLoadBalancer.root()),
+];
 
 /// Every element within the roots, with its parents' names.
 pub(super) static ELEMENTS: LazyLock<Vec<(&'static Rule, Vec<&'static str>)>> = LazyLock::new(|| {
@@ -93,11 +105,13 @@ pub(super) static ELEMENTS: LazyLock<Vec<(&'static Rule, Vec<&'static str>)>> = 
     found
 });
 
-const TIME: &str = "TIME";
+/// The form of a time.
+pub(super) const TIME: &str = "TIME";
 const NUMBER: &str = "NUMBER";
 const NAME: &str = "NAME";
 const ADDRESS: &str = "ADDRESS:PORT";
-const BOOLEAN: &str = "true";
+/// The form of a yes or no.
+pub(super) const BOOLEAN: &str = "true";
 const BYTES: &str = "BYTES";
 const SOURCE: &str = "ADDRESS-ADDRESS";
 

@@ -1,4 +1,4 @@
-//! A configuration as a file in our own dialect.
+//! A configuration as a file in our own dialect, or with another one's root and defaults.
 
 use std::path::PathBuf;
 
@@ -15,8 +15,13 @@ use crate::model::limits::HEARTBEAT;
 /// its default is left out, except names.
 #[must_use]
 pub fn write(config: &Config) -> String {
-    let mut file = File { writer: Writer::new_with_indent(Vec::new(), b' ', 2) };
-    file.element("director", &[], |file| {
+    write_as(config, Dialect::Director)
+}
+
+/// As [`write()`], with the root element and the defaults of a dialect.
+pub(super) fn write_as(config: &Config, dialect: Dialect) -> String {
+    let mut file = File { dialect, writer: Writer::new_with_indent(Vec::new(), b' ', 2) };
+    file.element(dialect.root().name, &[], |file| {
         config.services.iter().for_each(|service| file.service(service));
         file.manager(&config.manager);
         if let Some(path) = &config.log_file {
@@ -35,6 +40,7 @@ pub fn write(config: &Config) -> String {
 }
 
 struct File {
+    dialect: Dialect,
     writer: Writer<Vec<u8>>,
 }
 
@@ -58,11 +64,11 @@ impl File {
 
     fn manager(&mut self, manager: &Manager) {
         let Manager { host_check, checktime, heartbeat, rise, fall, config_check } = *manager;
-        let host_check = unless(host_check, Dialect::Director.host_check());
+        let host_check = unless(host_check, self.dialect.host_check());
         let attributes = given([
             ("rise", unless(rise, 1).map(|rise| rise.to_string())),
             ("fall", unless(fall, 1).map(|fall| fall.to_string())),
-            ("checktime", unless(checktime, Dialect::Director.checktime()).map(show_time)),
+            ("checktime", unless(checktime, self.dialect.checktime()).map(show_time)),
         ]);
         let has_children = host_check.is_some() || heartbeat.is_some() || config_check.is_some();
         if !has_children && attributes.is_empty() {
@@ -203,6 +209,14 @@ mod tests {
             let text = write(&config);
             let read = parse(&text, "f").map_err(|errors| TestCaseError::fail(format!("{errors}\n{text}")))?;
             prop_assert_eq!(read, config, "{}", text);
+        }
+
+        #[test]
+        fn configuration_written_in_a_dialect_reads_back_the_same(config in arbitrary::config()) {
+            for dialect in [Dialect::PythonDirector, Dialect::TxLoadBalancer] {
+                let text = write_as(&config, dialect);
+                prop_assert!(parse(&text, "f").as_ref() == Ok(&config), "{}", text);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::life::Source;
 use super::logging::Log;
-use crate::config::{self, Config, Current};
+use crate::config::{self, Config, Current, SaveError, Saved};
 use crate::manager::run::Surroundings;
 use crate::model::change::Refusal;
 
@@ -39,8 +39,17 @@ impl Surroundings for House {
         self.current.set(config.clone());
     }
 
-    fn save(&mut self, _config: &Config, _overwrite: bool) -> Result<String, Refusal> {
-        Err(Refusal::unavailable("there is no file to save to"))
+    fn save(&mut self, config: &Config, expected: Option<&Config>) -> Result<String, Refusal> {
+        let Some(file) = &self.file else { return Err(Refusal::unavailable("there is no file to save to")) };
+        match config::save(file, config, expected) {
+            Ok(Saved::Unchanged) => Ok(format!("{} has it already", file.display())),
+            Ok(Saved::Written { bytes, previous }) => {
+                let kept = previous.map_or_else(String::new, |path| format!(", the file before is {}", path.display()));
+                Ok(format!("saved to {} ({bytes} bytes){kept}", file.display()))
+            }
+            Err(error @ SaveError::Changed(_)) => Err(Refusal::conflict(error.to_string())),
+            Err(error) => Err(Refusal::unavailable(error.to_string())),
+        }
     }
 
     fn reopen_log(&mut self) -> Result<(), String> {

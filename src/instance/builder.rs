@@ -196,7 +196,7 @@ impl Surroundings for Program {
         self.0.set(config.clone());
     }
 
-    fn save(&mut self, _: &Config, _: bool) -> Result<String, Refusal> {
+    fn save(&mut self, _: &Config, _: Option<&Config>) -> Result<String, Refusal> {
         Err(Refusal::unavailable("there is no file to save to: the services were made by the program"))
     }
 

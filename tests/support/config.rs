@@ -79,6 +79,13 @@ impl Service {
         hosts.iter().fold(Self::new("s"), |service, host| service.host(host.name(), host.addr()))
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// Listens there, instead of on a free port; once more for one more.
     #[must_use]
     pub fn listen(mut self, addr: impl ToString) -> Self {

@@ -201,7 +201,14 @@ impl Shell {
     }
 
     fn save(&mut self, overwrite: bool) -> Outcome {
-        let told = self.surroundings.save(self.truth.running(), overwrite)?;
+        let running = self.truth.running();
+        if let Some(what) = running.incomplete() {
+            return Err(Refusal::conflict(format!(
+                "{what}, which a file may not have; add it or remove the place for it"
+            )));
+        }
+        let expected = self.truth.loaded().filter(|_| !overwrite);
+        let told = self.surroundings.save(running, expected)?;
         self.truth.saved();
         Ok(told)
     }

@@ -79,12 +79,12 @@ pub trait Surroundings: Send {
     /// This configuration has become the truth.
     fn applied(&mut self, config: &Config);
 
-    /// Writes the configuration to the file that it came from, if somebody else has not changed that since or
-    /// `overwrite` is said. Returns in words what was done.
+    /// Writes the configuration to the file that it came from, whose configuration should be `expected`; none: whatever
+    /// is there. Returns in words what was done.
     ///
     /// # Errors
     /// Why it was not; the file is as it was.
-    fn save(&mut self, config: &Config, overwrite: bool) -> Result<String, Refusal>;
+    fn save(&mut self, config: &Config, expected: Option<&Config>) -> Result<String, Refusal>;
 
     /// Opens the log file anew.
     ///

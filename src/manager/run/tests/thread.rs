@@ -61,7 +61,7 @@ impl Surroundings for Around {
         self.reloads.fetch_add(1, SeqCst);
     }
 
-    fn save(&mut self, config: &Config, _: bool) -> Result<String, Refusal> {
+    fn save(&mut self, config: &Config, _: Option<&Config>) -> Result<String, Refusal> {
         *self.file.lock().unwrap() = File::Good(Box::new(config.clone()));
         Ok("saved".to_owned())
     }

@@ -6,6 +6,7 @@
 mod demo;
 mod doctor;
 mod flags;
+mod front;
 mod house;
 mod kernel;
 mod life;

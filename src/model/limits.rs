@@ -250,6 +250,25 @@ pub const LOG_EVERY: Duration = Duration::from_secs(1);
 /// Pause before an update is posted again to a reactor whose mailbox was full.
 pub const POST_RETRY: Duration = Duration::from_millis(10);
 
+/// Connections to the control socket at a time.
+pub const CONTROL_CONNECTIONS_MAX: usize = 256;
+/// Longest line on the control socket, in bytes. A block of text may be as long as a configuration file.
+pub const CONTROL_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of answers that wait for all clients of the control socket to read them. What is larger is refused.
+pub const CONTROL_OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of events that may wait for one client that follows them.
+pub const CONTROL_FOLLOW_BYTES_MAX: usize = 1 << 20;
+/// Time after which a client of the control socket that reads nothing of its answer is dropped.
+pub const CONTROL_STALLED: Duration = Duration::from_secs(10);
+/// Longest time that a client of the control socket waits for the manager.
+pub const CONTROL_ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// Time between two looks for events while somebody follows them.
+pub const CONTROL_FOLLOW_LOOK: Duration = Duration::from_millis(200);
+/// Events before the first new one that who follows them is told.
+pub const CONTROL_FOLLOW_SHOWN: usize = 10;
+/// How long the start waits for another process that takes over a socket in the same directory.
+pub const CONTROL_TAKE_OVER: Duration = Duration::from_secs(2);
+
 const _: () = assert!(BUFFER_BYTES_MIN <= BUFFER_BYTES && BUFFER_BYTES <= BUFFER_BYTES_MAX);
 const _: () = assert!(LARGE_AFTER <= SPLICE_AFTER && SPLICE_AFTER < STREAK_MAX);
 const _: () = assert!(PIPE_BYTES_MIN <= PIPE_BYTES && STREAM_BUFFERS * BUFFER_BYTES <= PIPE_BYTES);

@@ -9,3 +9,4 @@ pub mod process;
 pub mod socket;
 pub mod splice;
 pub mod steer;
+pub mod unix;

@@ -18,6 +18,7 @@ mod manual;
 mod matched;
 pub mod place;
 pub mod quote;
+mod resolve;
 mod search;
 pub mod show;
 pub mod spec;
@@ -35,6 +36,7 @@ pub use build::{bare_question, start_drain};
 pub use completion::{Shell, completion};
 pub use line::to_line;
 pub use manual::manual;
+pub use resolve::{resolve, resolve_host};
 pub use show::diff::Form;
 use spec::Spec;
 

@@ -27,7 +27,7 @@ pub(super) fn drain(session: &mut Session, host: &HostRef, wait: Wait) -> Result
     // A host that looks like a flag is told from one.
     let started = session.link.ask(&format!("drain --no-wait -- {shown}"), None)?;
     if let Answer::Lines(lines) = started {
-        lines.iter().for_each(|line| drop(say(&format!("{line}\n"))));
+        say(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
     let deadline = match wait {
         Wait { deadline: None, kill: true } => Some(Duration::ZERO),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -21,8 +22,6 @@ pub(super) enum Failure {
     Unreachable(String),
     /// Something of this side: a file, the terminal.
     Here(String),
-    /// What was asked for did not come about, and that was said already.
-    Told,
 }
 
 impl Failure {
@@ -32,7 +31,7 @@ impl Failure {
             Self::Refused { kind, .. } => code_of(kind),
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
-            Self::Here(_) | Self::Told => 1,
+            Self::Here(_) => 1,
         }
     }
 }
@@ -50,7 +49,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { why, .. } | Self::Usage(why) | Self::Unreachable(why) | Self::Here(why) => f.write_str(why),
-            Self::Told => f.write_str("not done"),
         }
     }
 }
@@ -101,6 +99,12 @@ impl Link {
         }
         link.set_mode(options.mode())?;
         Ok(link)
+    }
+
+    /// Calls the connection lost when an answer takes longer than this.
+    pub(super) fn be_patient(&self, time: Duration) -> Result<(), Failure> {
+        self.reader.get_ref().set_read_timeout(Some(time))?;
+        Ok(())
     }
 
     /// How answers come.

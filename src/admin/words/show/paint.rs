@@ -65,12 +65,11 @@ impl Table {
 
     /// The lines. A column without anything in it is left out.
     pub(super) fn lines(&self, indent: &str, paint: Paint) -> Vec<String> {
-        let width = |column: usize, skip: usize| {
-            let cells = self.rows.iter().skip(skip).filter_map(|row| row.get(column));
-            cells.map(|(_, text)| text.chars().count()).max().unwrap_or(0)
-        };
-        let columns: Vec<(usize, usize)> =
-            (0..self.rights.len()).filter(|at| width(*at, 1) > 0).map(|at| (at, width(at, 0))).collect();
+        self.aligned(&columns(&[self]), indent, paint)
+    }
+
+    /// The lines with columns of these widths.
+    pub(super) fn aligned(&self, columns: &[(usize, usize)], indent: &str, paint: Paint) -> Vec<String> {
         let line = |row: &Vec<(Tone, String)>| {
             let mut line = indent.to_owned();
             for (number, (column, width)) in columns.iter().enumerate() {
@@ -86,6 +85,16 @@ impl Table {
         };
         self.rows.iter().map(line).collect()
     }
+}
+
+/// The columns of tables that stand below one another, with their widths.
+pub(super) fn columns(tables: &[&Table]) -> Vec<(usize, usize)> {
+    let count = tables.iter().map(|table| table.rights.len()).max().unwrap_or(0);
+    let width = |column: usize, skip: usize| {
+        let cells = tables.iter().flat_map(|table| table.rows.iter().skip(skip)).filter_map(|row| row.get(column));
+        cells.map(|(_, text)| text.chars().count()).max().unwrap_or(0)
+    };
+    (0..count).filter(|at| width(*at, 1) > 0).map(|at| (at, width(at, 0))).collect()
 }
 
 /// A time in its two largest units: `3d 4h`, `12s`, `250ms`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::paint::{Paint, Table, Tone, bytes, latency, number, span};
+use super::paint::{self, Paint, Table, Tone, bytes, latency, number, span};
 use crate::model::outcome::CloseReason;
 use crate::model::snapshot::{GroupView, HostView, ServiceView, Snapshot, UserView};
 use crate::model::status::{AdminState, HostStatus};
@@ -15,16 +15,22 @@ const HOST_TITLES: [&str; 13] = [
 /// Everything: a line on the process, then each service with its groups and their hosts.
 pub(super) fn status(snapshot: &Snapshot, paint: Paint) -> Vec<String> {
     let mut lines = vec![head(snapshot, paint)];
-    for service in &snapshot.services {
+    let table = |group: &GroupView| {
+        let mut table = Table::new(&HOST_TITLES);
+        group.hosts.iter().for_each(|host| table.row(host_cells(host)));
+        table
+    };
+    let tables: Vec<Vec<Table>> =
+        snapshot.services.iter().map(|service| service.groups.iter().map(table).collect()).collect();
+    let columns = paint::columns(&tables.iter().flatten().collect::<Vec<_>>());
+    for (service, tables) in snapshot.services.iter().zip(&tables) {
         lines.push(String::new());
         lines.push(title(service, paint));
         lines.extend(not_finished(service).map(|text| paint.tone(Tone::Faint, &format!("  closed {text}"))));
-        for group in &service.groups {
+        for (group, table) in service.groups.iter().zip(tables) {
             lines.push(group_title(group, paint));
-            let mut table = Table::new(&HOST_TITLES);
-            group.hosts.iter().for_each(|host| table.row(host_cells(host)));
             if !table.is_empty() {
-                lines.extend(table.lines("    ", paint));
+                lines.extend(table.aligned(&columns, "    ", paint));
             }
         }
     }

@@ -47,16 +47,15 @@ fn view(balancer: &Balancer, name: &str) -> HostView {
 }
 
 fn sessions(balancer: &Balancer, search: SessionSearch) -> SessionList {
-    match balancer.command(Command::Sessions(search)).expect("listed") {
-        Reply::Sessions(list) => list,
-        other => panic!("{other:?}"),
-    }
+    let reply = balancer.command(Command::Sessions(search)).expect("listed");
+    let Reply::Sessions(list) = reply else { panic!("{reply:?}") };
+    list
 }
 
 fn done(balancer: &Balancer, command: Command) -> Result<String, Refusal> {
-    balancer.command(command).map(|reply| match reply {
-        Reply::Done(told) => told,
-        other => panic!("{other:?}"),
+    balancer.command(command).map(|reply| {
+        let Reply::Done(told) = reply else { panic!("{reply:?}") };
+        told
     })
 }
 
@@ -158,9 +157,10 @@ fn address_that_is_taken_refuses_the_change_and_nothing_has_changed() {
 fn load_on_probation_goes_back_unless_it_is_confirmed() {
     let hosts = ["a", "b"].map(|name| Host::serve(name, scripts::tell_name()));
     let (balancer, addr) = start(&[&hosts[0]], "");
-    let running = |balancer: &Balancer| match balancer.command(Command::Config(Source::Running)).expect("a text") {
-        Reply::Text(text) => text,
-        other => panic!("{other:?}"),
+    let running = |balancer: &Balancer| {
+        let reply = balancer.command(Command::Config(Source::Running)).expect("a text");
+        let Reply::Text(text) = reply else { panic!("{reply:?}") };
+        text
     };
     let before = running(&balancer);
     let other = before.replace(&hosts[0].addr().to_string(), &hosts[1].addr().to_string());

@@ -89,6 +89,8 @@ fn listener_that_switches_its_port_keeps_its_connections() {
     let list = balancer.command(Command::Sessions(SessionSearch::default())).expect("listed");
     let Reply::Sessions(list) = list else { panic!("{list:?}") };
     assert!(list.sessions.iter().any(|session| session.host == "a"), "{list:?}");
+    let open = || balancer.snapshot().expect("seen").services[0].open;
+    until(PATIENCE, "the other client is gone", || open() == 1);
     assert_eq!(balancer.stop(Duration::ZERO), 1, "cut at the end");
 }
 

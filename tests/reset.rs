@@ -136,8 +136,12 @@ fn sockets_killed_from_outside_end_both_legs_and_nothing_else() {
     let host = netns.run(|| Host::serve("a", scripts::echo()));
     let start = || Director::plan(Service::with(&[&host])).inside(&netns).start();
     let (director, bystander) = (start(), start());
-    let kill = |field: &str, port: u16| {
-        netns.command(&["ss", "-K", "-t", "-H", "state", "established", field, "=", &format!(":{port}")], "");
+    // The port of a host's leg may be a client's, too, towards another port.
+    let kill = |from: u16, to: Option<u16>| {
+        let (from, to) = (format!(":{from}"), to.map(|to| format!(":{to}")));
+        let mut words = vec!["ss", "-K", "-t", "-H", "state", "established", "sport", "=", &from];
+        words.extend(to.iter().flat_map(|to| ["and", "dport", "=", to]));
+        netns.command(&words, "");
     };
     let connect = |director: &Director| netns.run(|| Client::connect(director.addr()));
     let untouched = connect(&bystander);
@@ -149,11 +153,11 @@ fn sockets_killed_from_outside_end_both_legs_and_nothing_else() {
         }
         // One half of the rounds loses the clients' legs, the other the hosts' legs.
         if round % 2 == 0 {
-            kill("sport", director.addr().port());
+            kill(director.addr().port(), None);
         } else {
             let ports: Vec<u16> = director.process().connections_to(host.addr());
             assert_eq!(ports.len(), clients);
-            ports.into_iter().for_each(|port| kill("sport", port));
+            ports.into_iter().for_each(|port| kill(port, Some(host.addr().port())));
         }
         for client in open {
             assert_eq!(client.read_to_end(PATIENCE), (Vec::new(), End::Reset));

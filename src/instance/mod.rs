@@ -130,10 +130,8 @@ impl Balancer {
     /// # Errors
     /// Why nothing was.
     pub fn change(&self, changes: Vec<Change>) -> Result<String, Refusal> {
-        match self.command(Command::Change(changes))? {
-            Reply::Done(told) => Ok(told),
-            other => Err(unexpected(&other)),
-        }
+        let reply = self.command(Command::Change(changes))?;
+        if let Reply::Done(told) = reply { Ok(told) } else { Err(unexpected(&reply)) }
     }
 
     /// Everything there is to see.
@@ -141,10 +139,8 @@ impl Balancer {
     /// # Errors
     /// The manager is stalled.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Refusal> {
-        match self.command(Command::Snapshot)? {
-            Reply::Snapshot(snapshot) => Ok(snapshot),
-            other => Err(unexpected(&other)),
-        }
+        let reply = self.command(Command::Snapshot)?;
+        if let Reply::Snapshot(snapshot) = reply { Ok(snapshot) } else { Err(unexpected(&reply)) }
     }
 
     /// Moves a listener of a service to another address. Connections in progress stay; clients that wait in its queue

@@ -44,10 +44,13 @@ impl Shell {
                 continue;
             }
             last = Some((command.clone(), origin.clone()));
-            match command {
-                Command::Sessions(search) => self.ask_sessions(now, &search, answer),
-                Command::Kill(target) => self.kill(now, target, origin, answer),
-                command => answer.send(self.reply(now, command, &origin)),
+            // These two are answered when the reactors have.
+            if let Command::Sessions(search) = command {
+                self.ask_sessions(now, &search, answer);
+            } else if let Command::Kill(target) = command {
+                self.kill(now, target, origin, answer);
+            } else {
+                answer.send(self.reply(now, command, &origin));
             }
         }
         if self.leaving && self.draining.is_none() {

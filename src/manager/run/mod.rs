@@ -190,12 +190,9 @@ pub struct Running {
 }
 
 impl Running {
-    /// Posts a command.
-    ///
-    /// # Errors
-    /// The command, when too many wait already.
-    pub fn post(&self, request: Request) -> Result<(), Request> {
-        self.commands.post(request)
+    /// Posts a command. Returns whether there was room; one that finds none is answered with a refusal.
+    pub fn post(&self, request: Request) -> bool {
+        self.commands.post(request).is_ok()
     }
 
     /// Waits for the thread to end. What was posted before is done first; without a shutdown among it,

@@ -5,6 +5,7 @@
 pub mod control;
 mod desk;
 pub mod json;
+pub mod ssh;
 pub mod words;
 
 pub use desk::Desk;

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::admin::Desk;
 use crate::admin::control::{self, Control, Opened};
+use crate::admin::ssh::Ssh;
 use crate::config::Config;
 
 /// Front-ends that have what they need of the system.
@@ -12,6 +13,8 @@ pub(super) struct Front {
 
 /// Front-ends that serve. They end when this is dropped.
 pub(super) struct Serving {
+    // Ended in this order: SSH's sessions speak to the control socket.
+    _ssh: Ssh,
     _control: Control,
 }
 
@@ -21,7 +24,8 @@ impl Front {
     /// # Errors
     /// It cannot be had.
     pub(super) fn open(config: &Config) -> Result<Self, Failure> {
-        let control = config.control.as_ref().map(control::open).transpose().map_err(Failure::Start)?;
+        let control = control::wanted(config).and_then(|wanted| wanted.as_ref().map(control::open).transpose());
+        let control = control.map_err(Failure::Start)?;
         Ok(Self { control })
     }
 
@@ -32,6 +36,7 @@ impl Front {
     pub(super) fn start(self, desk: &Desk) -> Result<Serving, Failure> {
         let control = Control::start(desk.clone(), self.control);
         let control = control.map_err(|error| Failure::start("serve the control socket", &error))?;
-        Ok(Serving { _control: control })
+        let ssh = Ssh::start(desk.clone()).map_err(|error| Failure::start("look after the SSH server", &error))?;
+        Ok(Serving { _ssh: ssh, _control: control })
     }
 }

@@ -269,6 +269,18 @@ pub const CONTROL_FOLLOW_SHOWN: usize = 10;
 /// How long the start waits for another process that takes over a socket in the same directory.
 pub const CONTROL_TAKE_OVER: Duration = Duration::from_secs(2);
 
+/// First and longest pause before an SSH server that ended is started again.
+pub const SSH_RESTART_MIN: Duration = Duration::from_millis(250);
+/// See [`SSH_RESTART_MIN`].
+pub const SSH_RESTART_MAX: Duration = Duration::from_secs(30);
+/// Time after which an SSH server counts as one that works.
+pub const SSH_STEADY: Duration = Duration::from_secs(10);
+/// How long the SSH server may take to end.
+pub const SSH_END_WAIT: Duration = Duration::from_secs(2);
+/// Lines a second of the SSH server's that are logged; more of them are counted.
+pub const SSH_LINES_MAX: usize = 20;
+
+const _: () = assert!(SSH_RESTART_MIN.as_millis() < SSH_RESTART_MAX.as_millis());
 const _: () = assert!(BUFFER_BYTES_MIN <= BUFFER_BYTES && BUFFER_BYTES <= BUFFER_BYTES_MAX);
 const _: () = assert!(LARGE_AFTER <= SPLICE_AFTER && SPLICE_AFTER < STREAK_MAX);
 const _: () = assert!(PIPE_BYTES_MIN <= PIPE_BYTES && STREAM_BUFFERS * BUFFER_BYTES <= PIPE_BYTES);

@@ -1,5 +1,6 @@
 //! The operating system, and the only unsafe code. Mechanism without policy: nothing here decides anything.
 
+pub mod child;
 pub mod clock;
 pub mod cpu;
 pub mod listener;

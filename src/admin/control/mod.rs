@@ -39,7 +39,7 @@ use std::thread::{Builder, JoinHandle};
 
 use mio::{Poll, Waker};
 
-use super::Desk;
+use super::{Desk, ssh};
 use crate::config;
 #[cfg(doc)]
 use crate::model::limits::CONTROL_LINE_BYTES_MAX;
@@ -89,7 +89,13 @@ impl Drop for Control {
     }
 }
 
-/// The socket that a configuration asks for.
-pub(super) fn wanted(config: &config::Config) -> Option<&config::Control> {
-    config.control.as_ref()
+/// The socket that a configuration asks for: its own, or one for SSH alone.
+///
+/// # Errors
+/// The directory of the latter cannot be had.
+pub fn wanted(config: &config::Config) -> Result<Option<config::Control>, String> {
+    if ssh::needs_private_socket(config) {
+        return ssh::private_socket().map(|socket| Some(config::Control { socket, group: None }));
+    }
+    Ok(config.control.clone())
 }

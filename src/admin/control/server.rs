@@ -369,7 +369,11 @@ impl Server {
     /// Follows the configuration to another socket.
     fn reconfigure(&mut self, now: Instant) {
         let config = self.desk.current().get();
-        let wanted: Option<&config::Control> = super::wanted(&config);
+        let wanted = match super::wanted(&config) {
+            Ok(wanted) => wanted,
+            Err(why) => return error!(target: TARGET, "{why}; the control socket stays as it is"),
+        };
+        let wanted: Option<&config::Control> = wanted.as_ref();
         if self.listening.as_ref().map(|(_, opened)| &opened.control) == wanted {
             return;
         }

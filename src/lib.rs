@@ -23,6 +23,7 @@
 //! | [`reactor`] | the data plane's shell: sockets, event loop, bytes | balancer, model, sys |
 //! | [`manager`] | the control plane: a pure brain (registry, health) and a shell (thread, prober, resolver) | config, model, log; the shell also sys |
 //! | [`admin`] | front-ends: page, API, control socket, SSH; text to [`model::command::Command`] and back | config, model, sys |
+//! | [`ctl`] | `directorctl`: the command line and the prompt, over the control socket | admin (words), config, model |
 //! | [`instance`] | a running balancer in this process, for the daemon and for programs that embed one | all but daemon |
 //! | [`daemon`] | the process: command line, logging, signals, doctor, demo | all |
 //!
@@ -95,6 +96,7 @@
 pub mod admin;
 pub mod balancer;
 pub mod config;
+pub mod ctl;
 pub mod daemon;
 pub mod instance;
 pub mod manager;

@@ -8,9 +8,12 @@
 mod api;
 pub mod assets;
 mod auth;
+pub mod control;
 mod desk;
 mod http;
 pub mod json;
 pub mod web;
+pub mod ssh;
+pub mod words;
 
 pub use desk::Desk;

@@ -11,6 +11,7 @@ use std::thread;
 use log::{error, info, warn};
 
 use super::Failure;
+use super::front::Front;
 use super::house::House;
 use super::kernel;
 use super::logging::{Log, log_panics};
@@ -78,12 +79,14 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
     for line in source.config.warnings() {
         warn!("{line}");
     }
+    let front = Front::open(&source.config)?;
     let settings = settings(options, cpus, plan);
     let current = Current::new(source.config.clone());
     let house = Box::new(House::new(&source, Arc::clone(log), current.clone()));
     let defaults = defaults(options, steering);
     let balancer = Balancer::launch(&source.config, &settings, defaults, house, current, desk, clock)
         .map_err(|error| Failure::Start(error.to_string()))?;
+    let _front = front.start(balancer.desk())?;
     info!("{}", ready(&source.config, settings.cpus.len()));
     greet();
     let cut = balancer.join();

@@ -6,6 +6,7 @@
 mod demo;
 mod doctor;
 mod flags;
+mod front;
 mod house;
 mod kernel;
 mod life;
@@ -21,6 +22,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::admin::words::{self, show::paint::Paint};
 use crate::config;
 use crate::instance::counted;
 use life::Source;
@@ -97,6 +99,12 @@ fn obey(request: Request) -> Result<(), Failure> {
         Request::Check(file) => {
             let config = config::load(&file).map_err(Failure::Config)?;
             print(&mut io::stdout(), &config::summary(&config));
+        }
+        Request::Diff(form, old, new) => {
+            let [old, new] = [config::load(&old), config::load(&new)].map(|read| read.map_err(Failure::Config));
+            let differences = config::diff(&old?, &new?);
+            let lines = words::show::diff::lines(&differences, form, Paint::default());
+            print(&mut io::stdout(), &lines.iter().map(|line| format!("{line}\n")).collect::<String>());
         }
         Request::Doctor(options, file) => doctor::run(&options, file.as_deref())?,
         Request::Run(options, file) => balance(&options, &file)?,

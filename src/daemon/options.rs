@@ -10,6 +10,7 @@ use log::LevelFilter;
 use super::flags;
 use super::logging::Format;
 use super::values::{self, Values};
+use crate::admin::words::Form;
 use crate::config;
 use crate::model::limits::{
     ACCEPT_BATCH, ACCEPT_BATCH_MAX, BACKLOG, BUFFER_BYTES, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, CONNECT_TIMEOUT,
@@ -31,6 +32,8 @@ pub(super) enum Request {
     Check(PathBuf),
     /// Examine this host for what would be run, and say what slows or limits it.
     Doctor(Options, Option<PathBuf>),
+    /// Say what makes one configuration into another.
+    Diff(Form, PathBuf, PathBuf),
     /// Balance as the file says.
     Run(Options, PathBuf),
     /// Balance over three built-in hosts.
@@ -97,6 +100,9 @@ const LEVELS: [(&str, LevelFilter); 5] = [
 
 const SPLICES: [(&str, Splice); 3] = [("auto", Splice::Auto), ("on", Splice::On), ("off", Splice::Off)];
 
+const FORMS: [(&str, Form); 4] =
+    [("text", Form::Text), ("commands", Form::Commands), ("api", Form::Api), ("pydir", Form::PythonDirector)];
+
 const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
 
 /// Reads the command line, the program's name left out.
@@ -130,6 +136,9 @@ fn request(matches: &Matches) -> Result<Request, String> {
     }
     if matches.opt_present("doctor") {
         return doctor(options, check || demo, &matches.free);
+    }
+    if matches.opt_present("diff") {
+        return diff(matches, check || demo);
     }
     match (check, demo, matches.free.as_slice()) {
         (true, true, _) => Err(String::from("--check and --demo: expected one of them")),
@@ -186,6 +195,15 @@ fn spread(values: &Values<'_>) -> Result<Spread, String> {
     if given("pin") { Ok(spread) } else { Err(String::from("--steer and --incoming-cpu: expected with --pin")) }
 }
 
+fn diff(matches: &Matches, beside: bool) -> Result<Request, String> {
+    let form = Values(matches).one_of("diff-as", &FORMS)?.unwrap_or_default();
+    match matches.free.as_slice() {
+        [old, new] if !beside => Ok(Request::Diff(form, PathBuf::from(old), PathBuf::from(new))),
+        [_, _] => Err(String::from("--diff: expected without --check or --demo")),
+        _ => Err(String::from("--diff: expected two configuration files, OLD and NEW")),
+    }
+}
+
 impl Options {
     /// How long ending waits for connections, when nothing says otherwise.
     pub(super) fn drain_timeout(&self) -> Duration {
@@ -240,6 +258,7 @@ mod tests {
             | Request::HelpTuning
             | Request::Version
             | Request::Check(_)
+            | Request::Diff(..)
             | Request::Doctor(..)) => panic!("{other:?}"),
         }
     }
@@ -321,6 +340,15 @@ mod tests {
         assert!(parsed("--demo --check").unwrap_err().contains("one of them"));
         assert!(parsed("--doctor a b").unwrap_err().contains(r#"["b"]"#));
         assert!(parsed("--doctor --demo").unwrap_err().contains("without --check or --demo"));
+    }
+
+    #[test]
+    fn diff_takes_two_files_and_a_form() {
+        assert!(matches!(parsed("--diff a b"), Ok(Request::Diff(Form::Text, ..))));
+        assert!(matches!(parsed("--diff --diff-as pydir a b"), Ok(Request::Diff(Form::PythonDirector, ..))));
+        assert!(parsed("--diff a").unwrap_err().contains("OLD and NEW"));
+        assert!(parsed("--diff --check a b").unwrap_err().contains("without --check"));
+        assert!(parsed("--diff --diff-as xml a b").unwrap_err().contains("pydir"));
     }
 
     #[test]

@@ -317,6 +317,37 @@ pub const GUESSES_KEPT: Duration = Duration::from_secs(15 * 60);
 /// Addresses, and users, whose wrong passwords are remembered.
 pub const GUESSERS_MAX: usize = 4096;
 
+/// Connections to the control socket at a time.
+pub const CONTROL_CONNECTIONS_MAX: usize = 256;
+/// Longest line on the control socket, in bytes. A block of text may be as long as a configuration file.
+pub const CONTROL_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of answers that wait for all clients of the control socket to read them. What is larger is refused.
+pub const CONTROL_OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of events that may wait for one client that follows them.
+pub const CONTROL_FOLLOW_BYTES_MAX: usize = 1 << 20;
+/// Time after which a client of the control socket that reads nothing of its answer is dropped.
+pub const CONTROL_STALLED: Duration = Duration::from_secs(10);
+/// Longest time that a client of the control socket waits for the manager.
+pub const CONTROL_ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// Time between two looks for events while somebody follows them.
+pub const CONTROL_FOLLOW_LOOK: Duration = Duration::from_millis(200);
+/// Events before the first new one that who follows them is told.
+pub const CONTROL_FOLLOW_SHOWN: usize = 10;
+/// How long the start waits for another process that takes over a socket in the same directory.
+pub const CONTROL_TAKE_OVER: Duration = Duration::from_secs(2);
+
+/// First and longest pause before an SSH server that ended is started again.
+pub const SSH_RESTART_MIN: Duration = Duration::from_millis(250);
+/// See [`SSH_RESTART_MIN`].
+pub const SSH_RESTART_MAX: Duration = Duration::from_secs(30);
+/// Time after which an SSH server counts as one that works.
+pub const SSH_STEADY: Duration = Duration::from_secs(10);
+/// How long the SSH server may take to end.
+pub const SSH_END_WAIT: Duration = Duration::from_secs(2);
+/// Lines a second of the SSH server's that are logged; more of them are counted.
+pub const SSH_LINES_MAX: usize = 20;
+
+const _: () = assert!(SSH_RESTART_MIN.as_millis() < SSH_RESTART_MAX.as_millis());
 const _: () = assert!(BUFFER_BYTES_MIN <= BUFFER_BYTES && BUFFER_BYTES <= BUFFER_BYTES_MAX);
 const _: () = assert!(LARGE_AFTER <= SPLICE_AFTER && SPLICE_AFTER < STREAK_MAX);
 const _: () = assert!(PIPE_BYTES_MIN <= PIPE_BYTES && STREAM_BUFFERS * BUFFER_BYTES <= PIPE_BYTES);

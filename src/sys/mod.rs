@@ -1,5 +1,6 @@
 //! The operating system, and the only unsafe code. Mechanism without policy: nothing here decides anything.
 
+pub mod child;
 pub mod clock;
 pub mod cpu;
 pub mod listener;
@@ -9,3 +10,4 @@ pub mod process;
 pub mod socket;
 pub mod splice;
 pub mod steer;
+pub mod unix;

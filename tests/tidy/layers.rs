@@ -3,7 +3,8 @@
 use super::source::Source;
 
 /// The modules at the top of the crate.
-const MODULES: [&str; 9] = ["model", "config", "balancer", "sys", "reactor", "manager", "admin", "instance", "daemon"];
+const MODULES: [&str; 10] =
+    ["model", "config", "balancer", "sys", "reactor", "manager", "admin", "ctl", "instance", "daemon"];
 
 /// What a file may name of the crate, itself left out; `None`: everything.
 fn allowed(path: &str) -> Option<&'static [&'static str]> {
@@ -15,6 +16,7 @@ fn allowed(path: &str) -> Option<&'static [&'static str]> {
         "manager" if is_shell(rest) => Some(&["config", "model", "sys"]),
         "manager" => Some(&["config", "model"]),
         "admin" => Some(&["config", "model", "sys"]),
+        "ctl" => Some(&["admin", "config", "model"]),
         "instance" => Some(&["admin", "balancer", "config", "manager", "model", "reactor", "sys"]),
         _ => None,
     }

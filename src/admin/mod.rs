@@ -12,8 +12,8 @@ pub mod control;
 mod desk;
 mod http;
 pub mod json;
-pub mod web;
 pub mod ssh;
+pub mod web;
 pub mod words;
 
 pub use desk::Desk;

@@ -13,7 +13,7 @@ use crate::model::limits::CONTROL_OUTPUT_BYTES_MAX;
 
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The balancer said no; `usage` and `not-found` are kinds too.
     Refused { kind: String, why: String },
     /// The words are no command.

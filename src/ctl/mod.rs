@@ -11,7 +11,7 @@ mod drain;
 mod link;
 mod names;
 mod options;
-mod password;
+pub(crate) mod password;
 mod perform;
 mod prompt;
 mod top;

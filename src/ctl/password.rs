@@ -16,7 +16,7 @@ const CHARS_MAX: usize = 1024;
 ///
 /// # Errors
 /// The two differ, it is empty, or nobody answers.
-pub(super) fn ask() -> Result<String, Failure> {
+pub(crate) fn ask() -> Result<String, Failure> {
     let password = if io::stdin().is_terminal() {
         let password = read("Password: ")?;
         if read("Once more: ")? != password {

@@ -11,7 +11,7 @@ use std::thread;
 use log::{error, info, warn};
 
 use super::Failure;
-use super::front::Front;
+use super::front::{self, Front};
 use super::house::House;
 use super::kernel;
 use super::logging::{Log, log_panics};
@@ -59,6 +59,7 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
     let asked = Asked {
         threads: cpus.len(),
         listeners: source.config.services.iter().map(|service| service.listens.len()).sum(),
+        front_ends: front::descriptors(&source.config),
         max_connections: options.max_connections,
         buffer_bytes: options.buffer_bytes,
     };
@@ -86,7 +87,7 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
     let defaults = defaults(options, steering);
     let balancer = Balancer::launch(&source.config, &settings, defaults, house, current, desk, clock)
         .map_err(|error| Failure::Start(error.to_string()))?;
-    let _front = front.start(balancer.desk())?;
+    let _front = front.start(&source.config, balancer.desk())?;
     info!("{}", ready(&source.config, settings.cpus.len()));
     greet();
     let cut = balancer.join();

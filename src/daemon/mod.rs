@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use crate::admin::words::{self, show::paint::Paint};
 use crate::config;
+use crate::ctl::password;
 use crate::instance::counted;
 use life::Source;
 use logging::LogError;
@@ -105,6 +106,10 @@ fn obey(request: Request) -> Result<(), Failure> {
             let differences = config::diff(&old?, &new?);
             let lines = words::show::diff::lines(&differences, form, Paint::default());
             print(&mut io::stdout(), &lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        }
+        Request::HashPassword => {
+            let hash = password::ask().map_err(|failure| Failure::Usage(failure.to_string()))?;
+            print(&mut io::stdout(), &format!("{hash}\n"));
         }
         Request::Doctor(options, file) => doctor::run(&options, file.as_deref())?,
         Request::Run(options, file) => balance(&options, &file)?,

@@ -28,6 +28,8 @@ pub(super) enum Request {
     HelpTuning,
     /// The version.
     Version,
+    /// Ask for a password and print its hash.
+    HashPassword,
     /// Look at this configuration and say what is wrong with it.
     Check(PathBuf),
     /// Examine this host for what would be run, and say what slows or limits it.
@@ -136,6 +138,9 @@ fn request(matches: &Matches) -> Result<Request, String> {
     }
     if matches.opt_present("doctor") {
         return doctor(options, check || demo, &matches.free);
+    }
+    if matches.opt_present("hash-password") {
+        return Ok(Request::HashPassword);
     }
     if matches.opt_present("diff") {
         return diff(matches, check || demo);
@@ -259,6 +264,7 @@ mod tests {
             | Request::Version
             | Request::Check(_)
             | Request::Diff(..)
+            | Request::HashPassword
             | Request::Doctor(..)) => panic!("{other:?}"),
         }
     }

@@ -147,6 +147,7 @@ impl Builder {
         let asked = Asked {
             threads,
             listeners: config.services.iter().map(|service| service.listens.len()).sum(),
+            front_ends: 0,
             max_connections: self.max_connections,
             buffer_bytes: BUFFER_BYTES,
         };

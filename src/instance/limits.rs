@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) threads: usize,
     /// Listen addresses; every reactor has a socket on each.
     pub(crate) listeners: usize,
+    /// Descriptors of front-ends, so that an administrator is let in when clients have all others.
+    pub(crate) front_ends: usize,
     /// Most open pairs.
     pub(crate) max_connections: Option<u32>,
     /// Size of a buffer, in bytes.
@@ -127,7 +129,7 @@ pub(crate) fn plan(machine: Machine, asked: Asked) -> Result<Plan, Refusal> {
 /// descriptors a pipe.
 pub(crate) fn reserved(asked: Asked, pipes_max: usize) -> u64 {
     let each = asked.listeners.saturating_add(2 + 2 * pipes_max);
-    DESCRIPTORS_RESERVED + asked.threads.saturating_mul(each) as u64
+    DESCRIPTORS_RESERVED + asked.front_ends as u64 + asked.threads.saturating_mul(each) as u64
 }
 
 /// Most pipes of a reactor: few beside the pairs, and none that memory has no room for.
@@ -238,7 +240,8 @@ mod tests {
 
     const GIB: u64 = 1 << 30;
 
-    const ASKED: Asked = Asked { threads: 2, listeners: 1, max_connections: None, buffer_bytes: BUFFER_BYTES };
+    const ASKED: Asked =
+        Asked { threads: 2, listeners: 1, front_ends: 0, max_connections: None, buffer_bytes: BUFFER_BYTES };
 
     #[test]
     fn open_files_bound_the_connections_of_a_large_machine() {

@@ -250,6 +250,8 @@ pub const LOG_EVERY: Duration = Duration::from_secs(1);
 /// Pause before an update is posted again to a reactor whose mailbox was full.
 pub const POST_RETRY: Duration = Duration::from_millis(10);
 
+/// Descriptors of a front-end besides those of its connections.
+pub const FRONT_END_DESCRIPTORS: usize = 16;
 /// Connections to the administration page at a time; one more takes the place of the least deserving.
 pub const WEB_CONNECTIONS_MAX: usize = 256;
 /// Of these, those that follow events.

@@ -109,11 +109,6 @@ impl Answer {
         self.content.bytes()
     }
 
-    /// Whether what follows it ends with the connection.
-    pub(crate) const fn is_endless(&self) -> bool {
-        self.endless
-    }
-
     /// Its head and its content, which a `HEAD` request does not get.
     pub(crate) fn written(self, keep_alive: bool, without_content: bool) -> (Vec<u8>, Option<Content>) {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));

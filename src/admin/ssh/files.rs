@@ -99,7 +99,7 @@ impl Directory {
 }
 
 /// See the module [`super`].
-fn state_directory() -> Option<PathBuf> {
+pub fn state_directory() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     // systemd separates several by colons; the first is the service's own.
     let systemd = set("STATE_DIRECTORY").and_then(|paths| paths.to_str()?.split(':').next().map(PathBuf::from));

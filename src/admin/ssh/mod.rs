@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::sys::mailbox::Mailbox;
 
 use files::Directory;
+pub use files::state_directory;
 use supervisor::{Message, Supervisor, WAKER};
 
 /// The running SSH server. It ends when this is dropped.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::{Address, Config};
+use crate::daemon::front;
 use crate::daemon::options::Options;
 use crate::instance::limits::{self, Asked, Machine};
 use crate::model::limits::{DESCRIPTORS_PER_PAIR, PIPES_MAX, REACTORS_MAX};
@@ -30,6 +31,7 @@ impl Load {
         let asked = Asked {
             threads: options.threads.unwrap_or(cpus.clamp(1, REACTORS_MAX)),
             listeners: listeners.max(1),
+            front_ends: config.map_or(0, front::descriptors),
             max_connections: options.max_connections,
             buffer_bytes: options.buffer_bytes,
         };

@@ -18,9 +18,3 @@ pub(crate) use guesses::Guesses;
 pub(crate) use known::Known;
 pub(crate) use logins::Logins;
 pub(crate) use secret::{Keys, Secret, hex};
-
-/// Whether a base64 text is this, as far as a header may hold it; for tests of what is sent.
-#[cfg(test)]
-pub(crate) fn encode(bytes: &[u8]) -> String {
-    base64::encode(bytes)
-}

@@ -243,7 +243,9 @@ mod tests {
         };
         let hosts = vec![host("a", 1, State::Up), host("b", 7, State::Failed), host("c", 3, State::Drain)];
         let services = vec![Service { name: "web".into(), ..Service::default() }];
-        Minute { sample: Sample { hosts, services, ..Sample::default() }, ..Minute::default() }
+        let mut minute = Minute::default();
+        minute.sample = Sample { hosts, services, ..Sample::default() };
+        minute
     }
 
     fn text(chosen: &mut Chosen, columns: u16, lines: u16) -> Vec<String> {

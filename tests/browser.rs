@@ -1,6 +1,8 @@
 //! The administration page in a real browser: `tests/browser/run.mjs` does what users do, with a real balancer and real
 //! hosts behind it, and prints what it found. Pictures go to the directory that `DIRECTOR_SCREENSHOTS` names.
 
+#![allow(clippy::print_stdout, reason = "what the browser found is for the person who runs it")]
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs;

@@ -5,6 +5,8 @@
 //! [`web`] is the page and the API: `http` reads and writes its protocol, `auth` says who asks, `api` what can be asked
 //! ([`json`] is what it answers), and [`assets`] are the files of the page.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a front-end passes on what it does not look at")]
+
 mod api;
 pub mod assets;
 mod auth;

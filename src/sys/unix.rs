@@ -45,6 +45,7 @@ impl Peer {
 /// What the system call answers.
 pub fn peer(socket: &impl AsRawFd) -> io::Result<Peer> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    #[expect(clippy::cast_possible_truncation, reason = "a dozen bytes")]
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     let fd = socket.as_raw_fd();
     // SAFETY: `credentials` is valid for writes of `length` bytes, and the descriptor open while `socket` is borrowed.

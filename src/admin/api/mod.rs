@@ -86,7 +86,7 @@ pub(super) enum Step {
     /// What there is to see is looked at.
     See(Box<dyn FnOnce(&Snapshot) -> Answer + Send>),
     /// A new password is hashed.
-    Hash(Secret, Box<dyn FnOnce(String) -> Step + Send>),
+    Hash(Secret, Box<dyn FnOnce(String) -> Self + Send>),
     /// A browser wants in.
     Login {
         /// As whom.

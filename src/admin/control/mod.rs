@@ -28,6 +28,7 @@
 mod answer;
 mod blocks;
 mod connection;
+mod follow;
 mod obey;
 mod rights;
 mod server;

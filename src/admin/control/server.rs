@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -19,14 +18,11 @@ use super::obey::{Outcome, obey};
 use super::rights::{Principal, Rights, without_secrets};
 use super::socket::{self, Opened};
 use crate::admin::Desk;
-use crate::admin::json as shown;
-use crate::admin::words::{Mode, show};
+use crate::admin::words::Mode;
 use crate::config;
-use crate::model::command::{Command, Origin, Reply};
-use crate::model::event::Event;
+use crate::model::command::Reply;
 use crate::model::limits::{
-    ACCEPT_PAUSE, CHANNEL_MAX, CONTROL_CONNECTIONS_MAX, CONTROL_FOLLOW_BYTES_MAX, CONTROL_FOLLOW_LOOK,
-    CONTROL_FOLLOW_SHOWN, CONTROL_OUTPUT_BYTES_MAX, CONTROL_STALLED, PANIC_PAUSE,
+    ACCEPT_PAUSE, CHANNEL_MAX, CONTROL_CONNECTIONS_MAX, CONTROL_OUTPUT_BYTES_MAX, CONTROL_STALLED, PANIC_PAUSE,
 };
 use crate::sys::mailbox::Mailbox;
 use crate::sys::unix;
@@ -36,7 +32,7 @@ pub(super) const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 /// The token of the first connection.
 const FIRST: usize = 2;
-const TARGET: &str = "director::control";
+pub(super) const TARGET: &str = "director::control";
 
 /// What other threads tell the loop.
 #[derive(Debug)]
@@ -53,19 +49,19 @@ pub(super) enum Message {
 
 /// The thread's state.
 pub(super) struct Server {
-    poll: Poll,
-    desk: Desk,
-    messages: Receiver<Message>,
-    mailbox: Mailbox<Message>,
-    listening: Option<(UnixListener, Opened)>,
-    clients: Slab<Connection>,
+    pub(super) poll: Poll,
+    pub(super) desk: Desk,
+    pub(super) messages: Receiver<Message>,
+    pub(super) mailbox: Mailbox<Message>,
+    pub(super) listening: Option<(UnixListener, Opened)>,
+    pub(super) clients: Slab<Connection>,
     /// Tells clients apart that had the same place.
-    serial: u64,
+    pub(super) serial: u64,
     /// A descriptor to give away when there is none left for a client.
-    spare: Option<File>,
-    accept_again: Option<Instant>,
+    pub(super) spare: Option<File>,
+    pub(super) accept_again: Option<Instant>,
     /// When to look for events; none: nobody follows, or the answer is still to come.
-    look: Option<Instant>,
+    pub(super) look: Option<Instant>,
 }
 
 impl Server {
@@ -194,7 +190,7 @@ impl Server {
     }
 
     /// Does for a client what can be done now.
-    fn advance(&mut self, key: usize, now: Instant) {
+    pub(super) fn advance(&mut self, key: usize, now: Instant) {
         loop {
             let Some(client) = self.clients.get_mut(key) else { return };
             if !client.flush(now) || (client.is_closing && client.waiting_bytes() == 0) {
@@ -247,7 +243,7 @@ impl Server {
         }
     }
 
-    fn drop_client(&mut self, key: usize) {
+    pub(super) fn drop_client(&mut self, key: usize) {
         if let Some(mut client) = self.clients.try_remove(key) {
             let _ = self.poll.registry().deregister(&mut client.stream);
         }
@@ -312,57 +308,6 @@ impl Server {
         if self.look.is_some_and(|at| at <= now) {
             self.look = None;
             self.ask_events();
-        }
-    }
-
-    fn ask_events(&self) {
-        let following = self.clients.iter().filter_map(|(_, client)| match client.state {
-            State::Following { after } => Some(after.unwrap_or(0)),
-            State::Idle | State::Waiting { .. } => None,
-        });
-        let Some(after) = following.min() else { return };
-        let mailbox = self.mailbox.clone();
-        let answer = move |reply| drop(mailbox.post(Message::Events(reply)));
-        self.desk.ask(Command::Events { after }, Origin::new("director", "control"), answer);
-    }
-
-    fn tell_events(&mut self, reply: &Reply, now: Instant) {
-        let events: &[Arc<Event>] = if let Reply::Events(events) = reply { events } else { &[] };
-        let last = events.last().map_or(0, |event| event.number);
-        let mut follows = false;
-        let keys: Vec<usize> = self.clients.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            let Some(client) = self.clients.get_mut(key) else { continue };
-            let State::Following { after } = &mut client.state else { continue };
-            follows = true;
-            let begins = after.is_none();
-            let shown = events.iter().rev().nth(CONTROL_FOLLOW_SHOWN).map_or(0, |event| event.number);
-            let from = after.unwrap_or(shown);
-            *after = Some(from.max(last));
-            let mut bytes = Vec::new();
-            if begins && client.mode != Mode::Json {
-                bytes.extend_from_slice(b"OK *\n");
-            }
-            for event in events.iter().filter(|event| event.number > from) {
-                bytes.extend(if client.mode == Mode::Json {
-                    answer::document(&shown::event(event))
-                } else {
-                    format!("{}\n", show::event(event, answer::paint(client.mode))).into_bytes()
-                });
-            }
-            if bytes.is_empty() {
-                continue;
-            }
-            if client.waiting_bytes() + bytes.len() > CONTROL_FOLLOW_BYTES_MAX {
-                info!(target: TARGET, "control socket: a client that does not read its events was dropped");
-                self.drop_client(key);
-            } else {
-                client.say(&bytes, now);
-                self.advance(key, now);
-            }
-        }
-        if follows {
-            self.look = Some(now + CONTROL_FOLLOW_LOOK);
         }
     }
 

@@ -13,6 +13,7 @@ mod conn;
 mod door;
 mod follow;
 mod hosts;
+mod login;
 mod out;
 mod serve;
 mod server;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use super::conn::{Asked, Conn, Filled, Stage, Then};
-use super::door::{self, Claim, From, Verdict};
+use super::door::{From, Verdict};
 use super::server::{Mail, Server, Ticket};
 use crate::admin::api::{self, Call, Step, Who};
 use crate::admin::auth::{Secret, password};
@@ -12,8 +12,8 @@ use crate::admin::http::{Answer, Bad, Body, Content, Framing, Head, Method, Prog
 use crate::model::change::Refusal;
 use crate::model::command::{Command, Origin, Reply};
 use crate::model::limits::{
-    MANAGER_CHANGE_WITHIN, MANAGER_WITHIN, PASSWORDS_WAITING_EACH, WEB_BODY_BYTES_MAX, WEB_FORM_BYTES_MAX, WEB_IDLE,
-    WEB_REQUEST_WITHIN, WEB_STREAMS_MAX,
+    MANAGER_CHANGE_WITHIN, MANAGER_WITHIN, WEB_BODY_BYTES_MAX, WEB_FORM_BYTES_MAX, WEB_IDLE, WEB_REQUEST_WITHIN,
+    WEB_STREAMS_MAX,
 };
 
 /// Reads of a connection in one turn of the loop.
@@ -110,28 +110,6 @@ impl Server {
                 }
             }
         }
-    }
-
-    /// Has a password looked at.
-    fn prove(&self, slot: usize, ticket: Ticket, claim: &Claim) -> Result<(), Answer> {
-        let peer = self.conns[slot].peer.ip();
-        let proves = |conn: &Conn| match &conn.stage {
-            Stage::Proving(..) => conn.peer.ip() == peer,
-            Stage::Waiting(_, _, Then::Login(_)) => conn.peer.ip() == peer,
-            _ => false,
-        };
-        let others = self.conns.iter().filter(|(_, conn)| proves(conn)).count();
-        let busy = || Answer::text(503, "too many passwords are looked at; try again\n").with("Retry-After", "1");
-        if others >= PASSWORDS_WAITING_EACH {
-            return Err(busy());
-        }
-        let (Claim { password, hash, .. }, mailbox) = (claim.clone(), self.mailbox.clone());
-        let taken = self.worker.take(move || {
-            let is_right = password::is_right(&password.0, hash.as_deref());
-            // Who waits has a deadline.
-            let _ = mailbox.post(Mail::Proven(ticket, is_right));
-        });
-        if taken { Ok(()) } else { Err(busy()) }
     }
 
     pub(super) fn on_proven(&mut self, ticket: Ticket, is_right: bool) {
@@ -240,7 +218,7 @@ impl Server {
         self.desk.ask(command, origin, move |reply| drop(mailbox.post(Mail::Reply(ticket, reply))));
     }
 
-    fn wait(&mut self, until: Instant, ticket: Ticket, asked: Asked, then: Then) {
+    pub(super) fn wait(&mut self, until: Instant, ticket: Ticket, asked: Asked, then: Then) {
         let Some(conn) = self.conns.get_mut(ticket.slot) else { return };
         conn.deadline = until;
         conn.stage = Stage::Waiting(ticket.number, Box::new(asked), then);
@@ -385,7 +363,7 @@ impl Server {
         self.drive(slot);
     }
 
-    fn origin(&self, slot: usize, who: Option<&Who>) -> Origin {
+    pub(super) fn origin(&self, slot: usize, who: Option<&Who>) -> Origin {
         let peer = self.conns.get(slot).map(|conn| conn.peer.to_string()).unwrap_or_default();
         Origin::new(who.map_or("", |who| &who.name), format!("web {peer}"))
     }
@@ -393,48 +371,6 @@ impl Server {
     pub(super) const fn ticket(&mut self, slot: usize) -> Ticket {
         self.tickets += 1;
         Ticket { slot, number: self.tickets }
-    }
-
-    fn try_login(&mut self, now: Instant, ticket: Ticket, asked: Asked, user: String, password: Secret) {
-        let Some(peer) = self.conns.get(ticket.slot).map(|conn| conn.peer.ip()) else { return };
-        if let Some(wait) = self.door.guesses.wait(now, peer, &user) {
-            return self.answer(now, ticket.slot, &asked, door::slow_down(&asked.head, wait));
-        }
-        let claim = door::claim_of(&self.desk.current().get(), user, password);
-        match self.prove(ticket.slot, ticket, &claim) {
-            Ok(()) => self.wait(now + WEB_REQUEST_WITHIN, ticket, asked, Then::Login(claim)),
-            Err(answer) => self.answer(now, ticket.slot, &asked, answer),
-        }
-    }
-
-    fn login(&mut self, now: Instant, slot: usize, asked: &Asked, claim: &Claim, who: Option<Who>) {
-        let (Some(who), Some(hash)) = (who, &claim.hash) else {
-            return self.answer(now, slot, asked, Answer::redirect(303, "/login?failed"));
-        };
-        let answer = match self.door.logins.add(now, &self.door.keys, &who.name, hash) {
-            Ok(name) => {
-                log::info!(target: super::certificate::TARGET, "login user={:?} {}", who.name, self.origin(slot, Some(&who)).from);
-                Answer::redirect(303, "/").with("Set-Cookie", self.cookie(&name, None))
-            }
-            Err(error) => Answer::text(503, format!("{error}\n")),
-        };
-        self.answer(now, slot, asked, answer);
-    }
-
-    fn logout(&mut self, now: Instant, slot: usize, asked: &Asked) {
-        let name = self.served.as_ref().map(|served| served.cookie.clone()).unwrap_or_default();
-        if let Some(cookie) = asked.head.field("cookie").and_then(|cookies| door::cookie(cookies, &name)) {
-            self.door.logins.remove(&self.door.keys, cookie);
-        }
-        let answer = Answer::redirect(303, "/login").with("Set-Cookie", self.cookie("", Some(Duration::ZERO)));
-        self.answer(now, slot, asked, answer);
-    }
-
-    fn cookie(&self, value: &str, age: Option<Duration>) -> String {
-        let Some(served) = &self.served else { return String::new() };
-        let secure = if served.site.web.secure { "; Secure" } else { "" };
-        let age = age.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs()));
-        format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}", served.cookie)
     }
 }
 

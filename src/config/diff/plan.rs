@@ -7,9 +7,9 @@ use crate::config::{Config, apply, value};
 use crate::model::change::{Attributes, Change, RefusalKind};
 use crate::model::command::Difference;
 
-/// Changes that are tried before what is still refused is given up. Chains of listeners that each wait for the next one's
-/// address need few rounds, unless somebody has shuffled thousands.
-const TRIES_MAX: usize = 200_000;
+/// Changes that are tried again before what is still refused is given up. Chains of listeners that each wait for the next
+/// one's address need few rounds, unless somebody has shuffled thousands.
+const TRIES_MAX: usize = 50_000;
 /// Circles of listeners that are led around, and what turns out to be none.
 const DETOURS_MAX: usize = 64;
 
@@ -32,16 +32,18 @@ pub(super) struct Plan {
     /// What was refused and will be at the end.
     waiting: Vec<Step>,
     apart: Vec<Difference>,
+    /// How many more changes may be tried.
     tries: usize,
 }
 
 impl Plan {
     pub(super) fn new(from: &Config) -> Self {
-        Self { config: from.clone(), done: Vec::new(), waiting: Vec::new(), apart: Vec::new(), tries: 0 }
+        Self { config: from.clone(), done: Vec::new(), waiting: Vec::new(), apart: Vec::new(), tries: TRIES_MAX }
     }
 
     /// Puts the steps into an order in which each is accepted.
     pub(super) fn carry_out(&mut self, draft: Draft) {
+        self.tries += draft.steps.len();
         let waiting = self.rounds(draft.steps);
         let waiting = self.detours(waiting);
         self.waiting.extend(waiting);
@@ -74,7 +76,7 @@ impl Plan {
         loop {
             let before = waiting.len();
             waiting = waiting.into_iter().filter_map(|step| self.attempt(step)).collect();
-            if waiting.is_empty() || waiting.len() == before || self.tries >= TRIES_MAX + before {
+            if waiting.is_empty() || waiting.len() == before || self.tries == 0 {
                 return waiting;
             }
             // Listeners that wait for one another in a chain are free from its end, which may be at either side.
@@ -93,7 +95,7 @@ impl Plan {
         if is_done(&self.config, &step.change) {
             return None;
         }
-        self.tries += 1;
+        self.tries = self.tries.saturating_sub(1);
         if apply(&mut self.config, &step.change).is_err() {
             return Some(step);
         }
@@ -111,7 +113,10 @@ impl Plan {
             let mut trial = self.clone();
             match trial.detour(waiting.clone(), at) {
                 Some(rest) => (*self, waiting, next) = (trial, rest, 0),
-                None => next = at + 1,
+                None => (self.tries, next) = (trial.tries, at + 1),
+            }
+            if self.tries == 0 {
+                break;
             }
         }
         waiting
@@ -132,6 +137,9 @@ impl Plan {
             owed.retain(|change| waiting.iter().any(|step| step.change == *change));
             if owed.is_empty() {
                 return Some(waiting);
+            }
+            if self.tries == 0 {
+                return None;
             }
             at = waiting.iter().position(|step| !owed.contains(&step.change) && self.aside(step).is_some())?;
         }

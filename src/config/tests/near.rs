@@ -1,5 +1,7 @@
 //! Strategies for pairs of configurations that have much in common.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "each step makes some kinds of changes")]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

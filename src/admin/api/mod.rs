@@ -24,7 +24,6 @@ use crate::model::snapshot::Snapshot;
 use super::auth::Secret;
 use super::http::{Answer, Head, Method};
 
-pub(super) use pages::login_page;
 pub(super) use routes::{Found, find};
 pub(super) use tell::{refused, too_late};
 

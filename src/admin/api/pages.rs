@@ -22,23 +22,19 @@ static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// The page.
 pub(super) fn front() -> Answer {
-    page(INDEX, 200)
+    page(INDEX)
 }
 
-/// The login form.
-pub(in crate::admin) fn login_page(status: u16) -> Answer {
-    page(LOGIN, status)
-}
-
-fn page(name: &str, status: u16) -> Answer {
+fn page(name: &str) -> Answer {
     match ASSETS.iter().find(|asset| asset.name == name) {
-        Some(asset) => Answer::new(status, asset.content_type(), Content::Static(asset.text.as_bytes())),
+        Some(asset) => Answer::new(200, asset.content_type(), Content::Static(asset.text.as_bytes())),
         None => Answer::text(404, "there is no such page\n"),
     }
 }
 
+/// The login form.
 pub(super) fn login(_: &Call) -> Outcome {
-    Ok(Step::Answer(login_page(200)))
+    Ok(Step::Answer(page(LOGIN)))
 }
 
 /// A file of the page. It stays with the browser, which asks whether it is still the same.

@@ -5,6 +5,8 @@ import { freshId } from "./state.js";
 
 let menu = null;
 let opener = null;
+/** Where the window was scrolled to when the menu opened. */
+let openedAt = 0;
 
 /**
  * A button that opens a menu.
@@ -43,6 +45,7 @@ function open(button, items) {
   opener = button;
   button.setAttribute("aria-expanded", "true");
   button.setAttribute("aria-controls", menu.id);
+  openedAt = scrollY;
   menu.showPopover();
   place(button);
   menu.querySelector("button")?.focus();
@@ -61,7 +64,11 @@ function build() {
     opener.removeAttribute("aria-controls");
     opener = null;
   });
-  addEventListener("scroll", close, { passive: true });
+  // The event of a scroll that came before the menu opened may come after it.
+  const onScroll = () => {
+    if (scrollY !== openedAt) close();
+  };
+  addEventListener("scroll", onScroll, { passive: true });
   addEventListener("resize", close);
   document.body.append(node);
   return node;

@@ -128,7 +128,7 @@ impl Answer {
             ("Content-Security-Policy", POLICY),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
-            ("Referrer-Policy", "no-referrer"),
+            ("Referrer-Policy", "same-origin"),
             ("Cross-Origin-Opener-Policy", "same-origin"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
             ("Cross-Origin-Embedder-Policy", "require-corp"),
@@ -192,7 +192,7 @@ mod tests {
                 "\r\nContent-Security-Policy: default-src 'none'; script-src 'self';",
                 "\r\nX-Content-Type-Options: nosniff\r\n",
                 "\r\nX-Frame-Options: DENY\r\n",
-                "\r\nReferrer-Policy: no-referrer\r\n",
+                "\r\nReferrer-Policy: same-origin\r\n",
                 "\r\nCache-Control: no-store\r\n",
                 "\r\nCross-Origin-Resource-Policy: same-origin\r\n",
             ] {

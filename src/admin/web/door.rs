@@ -270,10 +270,10 @@ pub(super) fn refusal(head: &Head, status: u16, kind: &str, why: &str) -> Answer
     Answer::text(status, format!("{why}\n"))
 }
 
-/// Asks for a name and a password: browsers get the form, and no other window of their own.
+/// Asks for a name and a password: browsers are led to the form, and get no window of their own.
 fn unauthorized(head: &Head) -> Answer {
     if head.method.is_safe() && api::is_browser(head) {
-        return api::login_page(401);
+        return Answer::redirect(303, "/login");
     }
     let answer = refusal(head, 401, "unauthorized", "expected the name and the password of a user who may");
     let is_script = is_from_browser(head) || api::is_browser(head);

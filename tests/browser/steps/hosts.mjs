@@ -33,7 +33,7 @@ export const steps = {
     assert.ok(seen < SEEN_MS, `seen after ${seen} ms`);
     const service = page.locator('section.service[data-service="web"]');
     await until("bytes of the service", async () =>
-      /[1-9].* k?B\/s/.test(await service.locator(".chart-value").nth(2).innerText()),
+      /[1-9].*\sk?B\/s/.test(await service.locator(".chart-value").nth(2).innerText()),
     );
     await until("a line in a chart", async () =>
       ((await service.locator(".chart-line").first().getAttribute("d")) ?? "").includes("L"),

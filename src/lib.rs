@@ -4,8 +4,9 @@
 //! Three planes over one vocabulary. They meet only in the message enums of [`model`].
 //!
 //! ```text
-//!                        daemon (main.rs): argv → Config → threads → join
-//!                           │ Command
+//!      daemon (main.rs): argv → Config → threads → join     admin: page, API, control socket, SSH
+//!                           │ Request (Command, who asks, where the Reply goes)    │
+//!                           ├──────────────────────────────────────────────────────┘
 //!                     ┌─────┴─────┐   Update (bounded channel + waker)   ┌───────────────────────────┐
 //!                     │ manager   │ ───────────────────────────────────► │ reactor 0 … N-1, a thread │
 //!                     │ one thread│ ◄─────────────────────────────────── │ each: SO_REUSEPORT        │
@@ -35,11 +36,13 @@
 //! - `log` writes the lines that all others queue. Nobody waits for it: what it cannot write in time is lost and counted.
 //! - `manager` is the only writer of truth. It probes, resolves (names on a thread of their own), publishes whole
 //!   services with a generation, and writes the log of state changes.
+//! - `admin` serves the page and the API, `admin-auth` looks at passwords beside it, `control` serves the control socket,
+//!   `ssh` looks after an OpenSSH server; each only where the configuration asks for it, with a poll of its own.
 //! - `reactor-N` accepts, connects and moves bytes. It never waits for another thread, takes no lock, and between
 //!   accept and close allocates nothing but the growth of the slab, the buffer pool and the lists of who is to have a turn
 //!   to their peak.
 //!
-//! # Five flows
+//! # Six flows
 //! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
 //!   [`balancer::Balancer::connected`] → bytes move both ways → both ended → [`balancer::Balancer::close`].
 //! - *A host fails*: [`balancer::Balancer::connect_failed`] names the next host for the same client, suspects the failed
@@ -47,6 +50,9 @@
 //!   every reactor's mailbox. A probe that is answered takes the same road back.
 //! - *A reload*: read and validate all of the file, bind all new listeners; any error: say all of them, change nothing.
 //!   Then publish the difference. Start-up is a reload onto an empty registry.
+//! - *A command*: text of a front-end → [`model::command::Request`] → the manager's mailbox → [`config::apply`] on a copy of
+//!   the running configuration → the way of a reload → the log and the events, with who asked → `Reply` → text. Adding one:
+//!   a variant of the enum, an arm of the manager, a line in each front-end's table.
 //! - *A question*: which sessions are open, or cut these → every reactor's mailbox → each turn looks at a part of its
 //!   sessions → an answer a reactor. One that ends before drops the question, which whoever asked sees.
 //! - *The end*: SIGTERM → `Shutdown` → every reactor serves what its listeners have queued, closes them, and ends when

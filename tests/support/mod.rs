@@ -19,6 +19,7 @@ pub mod director;
 pub mod full;
 pub mod held;
 pub mod host;
+pub mod http;
 pub mod lock;
 pub mod log;
 pub mod netns;

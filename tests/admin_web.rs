@@ -91,6 +91,7 @@ fn script_written_for_pythondirector_passes() {
     let saved = fs::read_to_string(director.config_path()).expect("the file");
     assert!(saved.contains("<!-- kept -->") && saved.contains("name=\"more\""), "{saved}");
     assert!(saved.contains("$argon2id$") && !saved.contains("very secret"), "{saved}");
+    until(PATIENCE, "it listens", || !director.addrs("more").is_empty());
     assert_eq!(Client::connect(director.addrs("more")[0]).read_text().0, "c");
     let refused = get(addr, "/delHost?service=more&group=g&name=e");
     assert_eq!(refused.body, "NOT OK", "the last one: {refused:?}");

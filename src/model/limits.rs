@@ -303,9 +303,9 @@ pub const PASSWORD_KEPT: Duration = Duration::from_secs(60);
 /// Such passwords.
 pub const PASSWORDS_KEPT_MAX: usize = 256;
 /// Passwords that wait to be hashed.
-pub const PASSWORDS_WAITING_MAX: usize = 32;
+pub const PASSWORDS_WAITING_MAX: usize = 64;
 /// Of these, those from one address.
-pub const PASSWORDS_WAITING_EACH: usize = 4;
+pub const PASSWORDS_WAITING_EACH: usize = 24;
 /// Wrong passwords of an address that cost it no time.
 pub const GUESSES_FREE: u32 = 5;
 /// Wrong passwords of a user, from wherever, after which an address has one guess at him.

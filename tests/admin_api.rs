@@ -109,6 +109,7 @@ fn everything_is_made_changed_and_removed_over_the_api() {
     done(addr, "POST", "config/reload?confirm=300ms", &Value::Null);
     assert_eq!(look(addr, "services").as_array().map(Vec::len), Some(2), "as in the file");
     until(PATIENCE, "it goes back", || look(addr, "services").as_array().map(Vec::len) == Some(1));
+    done(addr, "DELETE", "services/web/listeners/127.0.0.2:0", &Value::Null);
     let events = look(addr, "events?after=0").to_string();
     assert!(events.contains("root (web 127.0.0.1:") && !events.contains("a long one"), "{events}");
     director.finish();

@@ -1,5 +1,6 @@
 //! The balancer as a process: started with a configuration, watched through its log and `/proc`, ended by its pid.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
@@ -26,6 +27,7 @@ pub struct Start<'a> {
     wrapper: Vec<String>,
     netns: Option<&'a Netns>,
     log_lines_max: usize,
+    environment: Vec<(String, String)>,
 }
 
 impl<'a> Start<'a> {
@@ -54,6 +56,14 @@ impl<'a> Start<'a> {
     #[must_use]
     pub const fn inside(mut self, netns: &'a Netns) -> Self {
         self.netns = Some(netns);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let value = value.as_ref().to_str().expect("values here are UTF-8").to_owned();
+        self.environment.push((name.to_owned(), value));
         self
     }
 
@@ -107,6 +117,7 @@ impl<'a> Start<'a> {
         words.extend(self.args.iter().cloned());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(config).env_remove("RUST_LOG");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut spawn = move || command.spawn().expect("start the balancer");
         match self.netns {
@@ -151,6 +162,7 @@ impl Director {
             wrapper: Vec::new(),
             netns: None,
             log_lines_max: 400,
+            environment: Vec::new(),
         }
     }
 

@@ -14,6 +14,7 @@
 pub mod churn;
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod counters;
 pub mod director;
 pub mod full;
@@ -35,6 +36,7 @@ pub mod wait;
 pub use churn::{Churn, Tally};
 pub use client::Client;
 pub use config::{Config, Service};
+pub use control::{Ctl, Site, Wire};
 pub use director::Director;
 pub use full::Full;
 pub use host::Host;

@@ -188,6 +188,21 @@ pub fn account(uid: u32) -> Option<Account> {
     Some(Account { name: text(name), shell: text(shell) })
 }
 
+/// Whether the account of that name is locked, as far as this process is told; see shadow(5), the encrypted password.
+#[must_use]
+pub fn is_locked(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    let mut room = vec![0_u8; ENTRY_BYTES];
+    let mut entry = MaybeUninit::<libc::spwd>::uninit();
+    let mut found = std::ptr::null_mut();
+    // SAFETY: all pointers are valid for the call, `room` for as many bytes as are said.
+    let result = unsafe {
+        libc::getspnam_r(name.as_ptr(), entry.as_mut_ptr(), room.as_mut_ptr().cast(), room.len(), &raw mut found)
+    };
+    // SAFETY: where `found` is not null it points to `entry`, which the call filled; its text is in `room`.
+    result == 0 && !found.is_null() && unsafe { CStr::from_ptr((*found).sp_pwdp) }.to_bytes().starts_with(b"!")
+}
+
 /// The number of the group of that name or number.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ use crate::model::limits::{
     SSH_STEADY,
 };
 use crate::sys::child;
-use crate::sys::unix::{account, own_user};
+use crate::sys::unix::{Account, account, is_locked, own_user};
 
 /// The token of the waker.
 pub(super) const WAKER: Token = Token(0);
@@ -54,6 +54,8 @@ pub(super) struct Supervisor {
     locked: Option<(Directory, File)>,
     again: Option<Instant>,
     pause: Duration,
+    /// Why the last start failed, which is said once.
+    failure: Option<String>,
     quota: Quota,
 }
 
@@ -85,8 +87,8 @@ struct Quota {
 impl Supervisor {
     pub(super) fn new(poll: Poll, desk: Desk, messages: Receiver<Message>) -> Self {
         let (wanted, running, locked, again) = (None, None, None, None);
-        let pause = SSH_RESTART_MIN;
-        Self { poll, desk, messages, wanted, running, locked, again, pause, quota: Quota::default() }
+        let (pause, failure) = (SSH_RESTART_MIN, None);
+        Self { poll, desk, messages, wanted, running, locked, again, pause, failure, quota: Quota::default() }
     }
 
     /// Looks after the server until the end.
@@ -152,6 +154,7 @@ impl Supervisor {
         }
         self.stop();
         self.pause = SSH_RESTART_MIN;
+        self.failure = None;
         self.start();
     }
 
@@ -162,9 +165,14 @@ impl Supervisor {
             Ok(running) => {
                 info!(target: TARGET, "SSH on {}: sshd is process {}", wanted.listen, running.child.id());
                 self.running = Some(running);
+                self.failure = None;
             }
             Err(why) => {
-                error!(target: TARGET, "SSH does not serve: {why}");
+                // What is missing may be installed meanwhile; until then nobody needs to read of it again and again.
+                if self.failure.as_ref() != Some(&why) {
+                    error!(target: TARGET, "SSH does not serve: {why}; it is tried again now and then");
+                }
+                self.failure = Some(why);
                 self.try_later();
             }
         }
@@ -179,10 +187,7 @@ impl Supervisor {
         let sshd = files::program("sshd").ok_or("sshd is not installed (Debian: openssh-server)")?;
         let account =
             account(own_user()).ok_or("the balancer's user has no account, so that nobody can log in as it")?;
-        if account.shell.ends_with("nologin") || account.shell.ends_with("false") {
-            let (name, shell) = (&account.name, &account.shell);
-            warn!(target: TARGET, "SSH: the account {name} has the shell {shell}, which runs no command; expected /bin/sh");
-        }
+        warn_of(&account);
         let directory = self.directory()?;
         directory.host_key()?;
         self.write_keys(wanted)?;
@@ -332,6 +337,21 @@ impl Quota {
         if !text.is_empty() {
             info!(target: TARGET, "sshd: {text}");
         }
+    }
+}
+
+/// Says why `sshd` will refuse to log in this account.
+fn warn_of(account: &Account) {
+    let Account { name, shell } = account;
+    if shell.ends_with("nologin") || shell.ends_with("false") {
+        warn!(target: TARGET, "SSH: the account {name} has the shell {shell}, which runs no command; expected /bin/sh");
+    }
+    if is_locked(name) {
+        warn!(
+            target: TARGET,
+            "SSH: the account {name} is locked, so that sshd lets nobody in as it; expected one without a password \
+             instead: usermod -p '*' {name}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Hosts that are named without their service.
 
-use super::Does;
+use super::{Does, View};
 use crate::config::Config;
 use crate::model::change::{Change, HostRef, Refusal};
 use crate::model::command::{Command, Target};
@@ -8,9 +8,10 @@ use crate::model::command::{Command, Target};
 /// Finds the service of every host that was named without it.
 ///
 /// # Errors
-/// No service has such a host, or more than one.
+/// No service has such a host, or more than one; or the service that is to be shown is not there.
 pub fn resolve(config: &Config, does: &mut Does) -> Result<(), Refusal> {
     match does {
+        Does::Command(_, View::Hosts(Some(service))) => is_service(config, service),
         Does::Command(command, _) | Does::WithPassword(command) => resolve_command(config, command),
         Does::Drain { host, .. } => resolve_host(config, host),
         Does::Batch
@@ -21,6 +22,16 @@ pub fn resolve(config: &Config, does: &mut Does) -> Result<(), Refusal> {
         | Does::Client(_)
         | Does::Wire(_) => Ok(()),
     }
+}
+
+fn is_service(config: &Config, name: &str) -> Result<(), Refusal> {
+    let names = || config.services.iter().map(|service| service.name.as_str());
+    if names().any(|known| known == name) {
+        return Ok(());
+    }
+    let hint =
+        crate::config::closest(name, names()).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+    Err(Refusal::not_found(format!("no service {name:?}{hint}")))
 }
 
 fn resolve_command(config: &Config, command: &mut Command) -> Result<(), Refusal> {

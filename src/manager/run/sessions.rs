@@ -106,7 +106,8 @@ impl Shell {
                 let reply = match from {
                     Answers::Sessions { limit, list, .. } => Reply::Sessions(self.listed(limit, list)),
                     Answers::Killed { sum: 0, origin, what, .. } => {
-                        let none = Refusal::not_found(format!("no such {what} is open any more"));
+                        let such = if what == "sessions" { "session" } else { &what };
+                        let none = Refusal::not_found(format!("no such {such} is open any more"));
                         self.told(&origin, &format!("kill {what}"), Err(none))
                     }
                     Answers::Killed { sum, origin, what, .. } => {

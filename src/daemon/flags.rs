@@ -33,9 +33,9 @@ const FLAGS: [Flag; 19] = [
     flag("Instead", "", "check", "", "print every error of CONFIG, or what would run"),
     flag("", "", "doctor", "", "what on this host limits it, and the remedy"),
     flag("", "", "demo", "", "balance over three built-in hosts, to try out"),
-    flag("", "", "diff", "", "print what makes the configuration OLD into NEW"),
+    flag("", "", "diff", "", "print what makes the file OLD into NEW"),
     flag("", "", "diff-as", "FORM", "text, commands, api or pydir (text)"),
-    flag("", "", "hash-password", "", "ask for a password and print its hash for CONFIG"),
+    flag("", "", "hash-password", "", "ask for a password, print its hash for CONFIG"),
     flag("", "h", "help", "", "print this"),
     flag("", "", "help-tuning", "", "print the flags for sockets and sizes"),
     flag("", "V", "version", "", "print the version"),
@@ -81,7 +81,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
 
 /// The help text: fits a terminal of 24 lines and 80 columns.
 pub(super) fn help() -> String {
-    let mut text = String::from("Usage: director [options] CONFIG    (or: --check CONFIG, --diff OLD NEW, --demo)\n\n");
+    let mut text = String::from("Usage: director [options] CONFIG     or one of those below, as --diff OLD NEW\n\n");
     for Flag { group, short, long, value, help, .. } in &FLAGS {
         let short = if short.is_empty() { String::new() } else { format!("-{short},") };
         let long = format!("--{long} {value}");

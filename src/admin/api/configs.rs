@@ -126,7 +126,7 @@ mod tests {
 
     const TEXT: &str =
         "<director><service name='s'><listen ip='*:1'/><group name='g'><host ip='h:1'/></group></service>
-        <admin><user name='u' password='$6$salt$hash' access='full'/><user name='v' key='ssh-ed25519 AAAA'/></admin>
+        <admin><user name='u' password='$6$salt$hash' access='full'/><user name='v' key='ssh-ed25519 AAAA' access='full'/></admin>
         </director>";
 
     #[test]

@@ -1,6 +1,7 @@
 //! Differences in words.
 
 use crate::config::attributes::Shown;
+use crate::config::error;
 use crate::model::change::Attributes;
 use crate::model::scheduler::SchedulerKind;
 
@@ -62,9 +63,9 @@ pub(super) fn listed(attributes: &Attributes) -> String {
     told.collect()
 }
 
-/// Whether the text of an attribute is nobody's concern.
-pub(super) fn is_secret(name: &str) -> bool {
-    matches!(name, "password" | "key")
+/// Whether the text of an attribute is nobody's concern. A page's `key` is the name of a file; it is not shown either.
+fn is_secret(name: &str) -> bool {
+    error::is_secret("user", name)
 }
 
 /// What is in force where nothing is said.

@@ -3,6 +3,7 @@
 use super::Draft;
 use super::groups::orders;
 use super::queue::Queue;
+use super::words::REBOUND;
 use crate::config::validate::listeners::met_by_administration;
 use crate::config::{Address, Config, apply, value};
 use crate::model::change::{Attributes, Change, RefusalKind};
@@ -43,7 +44,9 @@ impl Plan {
         self.tries += draft.steps.len();
         let mut queue = Queue::new(draft.steps);
         self.rounds(&mut queue);
-        self.detours(&mut queue);
+        while self.detours(&mut queue) {
+            self.rounds(&mut queue);
+        }
         self.waiting.extend(queue.rest());
         self.apart.extend(draft.apart);
     }
@@ -123,22 +126,24 @@ impl Plan {
     }
 
     /// Leads listeners around that wait for one another's address in a circle: one of them goes to a port of the
-    /// kernel's choice until its new address is free.
-    fn detours(&mut self, queue: &mut Queue) {
-        let mut next = 0;
+    /// kernel's choice until its new address is free. Returns whether that helped any.
+    fn detours(&mut self, queue: &mut Queue) -> bool {
+        let (mut helped, mut next) = (false, 0);
         for _ in 0..DETOURS_MAX {
-            let Some(at) = (next..queue.len()).find(|at| self.aside(queue, *at).is_some()) else { return };
+            let Some(at) = (next..queue.len()).find(|at| self.aside(queue, *at).is_some()) else { break };
             let (mut trial, mut rest) = (self.clone(), queue.clone());
             if trial.detour(&mut rest, at) {
                 (*self, *queue) = (trial, rest);
+                helped = true;
             } else {
                 self.tries = trial.tries;
             }
             if self.tries == 0 {
-                return;
+                break;
             }
             next = at + 1;
         }
+        helped
     }
 
     /// Puts a listener aside, and others as long as one of them does not get to its address. Returns whether all have.
@@ -187,7 +192,7 @@ impl Plan {
         let first = Step {
             change: set(listen, Attributes::new([("ip", place.as_str())])),
             what: format!("{service}: listener {listen} → {place}, until {wanted} is free"),
-            effect: step.effect.clone(),
+            effect: String::from(REBOUND),
         };
         let what = step.what.replacen(listen, &place, 1);
         let last = Step { change: set(&place, attributes.clone()), what, ..step.clone() };

@@ -15,6 +15,8 @@ pub(super) const DRAINED: &str = "drained: its connections go on";
 pub(super) const ANEW: &str = "drained: its connections go on; counters and health begin anew";
 /// See [`KEPT`].
 pub(super) const IDLE_GROUP: &str = "kept: its group does not serve";
+/// See [`KEPT`]: of a listener that gets another address.
+pub(super) const REBOUND: &str = "listener rebound: its connections go on, those in its queue are served";
 /// See [`KEPT`].
 pub(super) const AT_RESTART: &str = "takes effect at restart";
 

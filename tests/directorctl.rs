@@ -268,9 +268,9 @@ fn balancer_full_of_clients_is_still_administered() {
     let folder = support::scratch::Scratch::new();
     let socket = folder.path("control.sock");
     let plan = Site::plan(&socket, "", &elements(&[&only]));
-    let director = plan.through(&["prlimit", "--nofile=200"]).start();
+    let director = plan.args(&["--max-connections", "20"]).start();
     // As many as there may be, and more that wait.
-    let clients: Vec<Client> = (0..150).map(|_| Client::connect(director.addr())).collect();
+    let clients: Vec<Client> = (0..60).map(|_| Client::connect(director.addr())).collect();
     until(PATIENCE, "it has no more room", || director.counters().held() >= 20);
     let mut many = Vec::new();
     for _ in 0..40 {

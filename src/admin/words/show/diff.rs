@@ -70,14 +70,14 @@ pub fn json(differences: &[Difference], form: Form) -> Value {
 
 /// A call of the web API.
 #[derive(Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) method: &'static str,
-    pub(super) path: String,
-    pub(super) body: Option<Value>,
+pub(in crate::admin::words) struct Call {
+    pub(in crate::admin::words) method: &'static str,
+    pub(in crate::admin::words) path: String,
+    pub(in crate::admin::words) body: Option<Value>,
 }
 
 /// The call that makes this change.
-pub(super) fn call(change: &Change) -> Call {
+pub(in crate::admin::words) fn call(change: &Change) -> Call {
     let post = |path, body| Call { method: "POST", path, body: Some(body) };
     let patch = |path, attributes: &Attributes| Call { method: "PATCH", path, body: Some(object(&[], attributes)) };
     let delete = |path| Call { method: "DELETE", path, body: None };

@@ -274,6 +274,10 @@ pub const WEB_ARGUMENTS_MAX: usize = 32;
 pub const WEB_BODY_BYTES_MAX: usize = 2 << 20;
 /// Longest body of the login form, in bytes. It is read from strangers.
 pub const WEB_FORM_BYTES_MAX: usize = 4 * 1024;
+/// Time for which the answer to a change is kept for who asks again with the same `Idempotency-Key`.
+pub const REPEATS_KEPT: Duration = Duration::from_secs(10 * 60);
+/// Such answers.
+pub const REPEATS_KEPT_MAX: usize = 256;
 /// Longest password, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Bytes that a follower of events may be behind before it is left.

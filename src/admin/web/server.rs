@@ -19,6 +19,7 @@ use super::certificate::TARGET;
 use super::conn::{Conn, READ_BYTES, Rank};
 use super::door::Door;
 use super::follow::Following;
+use super::repeats::Repeats;
 use super::site::Site;
 use super::snapshots::Snapshots;
 use super::wire::Wire;
@@ -54,8 +55,8 @@ pub(super) enum Mail {
     Snapshot(u64, Reply),
     /// Its reply to a question for events.
     Events(Reply),
-    /// Whether a password is right.
-    Proven(Ticket, bool),
+    /// Whether the password of the claim with this mark is right.
+    Proven([u8; 32], bool),
     /// A hash of a password.
     Hashed(Ticket, Result<String, String>),
     /// The page is to be served otherwise, or not at all.
@@ -87,6 +88,7 @@ pub(super) struct Server {
     pub(super) door: Door,
     pub(super) snapshots: Snapshots,
     pub(super) following: Following,
+    pub(super) repeats: Repeats,
     pub(super) tickets: u64,
     /// A page is being made ready, and then this one is wanted.
     pub(super) preparing: Option<Option<Option<Web>>>,
@@ -131,6 +133,7 @@ impl Server {
             door,
             snapshots: Snapshots::new(now),
             following: Following::new(now),
+            repeats: Repeats::default(),
             tickets: 0,
             preparing: None,
             scratch: vec![0; READ_BYTES],
@@ -193,7 +196,7 @@ impl Server {
                 }
                 Mail::Snapshot(number, reply) => self.on_snapshot(number, reply),
                 Mail::Events(reply) => self.on_events(reply),
-                Mail::Proven(ticket, is_right) => self.on_proven(ticket, is_right),
+                Mail::Proven(mark, is_right) => self.on_proven(mark, is_right),
                 Mail::Hashed(ticket, hash) => self.on_hashed(ticket, hash),
                 Mail::Apply(web) => self.apply(web),
                 Mail::Ready(site) => self.on_ready(*site),

@@ -48,12 +48,13 @@ fn curl(page: SocketAddr, trusted: &Path, more: &[&str]) -> Result<String, Strin
 
 /// Writes another certificate and its key, each in one move.
 fn renew(certificate: &Path, key: &Path) {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed([String::from("127.0.0.1")]).unwrap();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed([String::from("127.0.0.1")]).expect("a certificate");
     for (path, text) in [(key, signing_key.serialize_pem()), (certificate, cert.pem())] {
         let new = path.with_extension("new");
-        fs::write(&new, text).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::rename(new, path).unwrap();
+        fs::write(&new, text).expect("write it");
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("its mode");
+        fs::rename(new, path).expect("rename it");
     }
 }
 

@@ -14,6 +14,7 @@
 mod described;
 mod groups;
 mod plan;
+mod queue;
 mod rest;
 mod services;
 #[cfg(test)]

@@ -157,18 +157,23 @@ impl Link {
             Some(block) => format!("{line} <{}\n{block}", block.len()),
             None => format!("{line}\n"),
         };
-        self.reader.get_mut().write_all(text.as_bytes())?;
-        Ok(())
+        let Err(error) = self.reader.get_mut().write_all(text.as_bytes()) else { return Ok(()) };
+        // Who is refused at the door is told why before it is closed, and that waits to be read.
+        match self.receive() {
+            Err(refused @ Failure::Refused { .. }) => Err(refused),
+            _ => Err(error.into()),
+        }
     }
 
     fn receive(&mut self) -> Result<Answer, Failure> {
         let Some(first) = self.line()? else { return Err(ended()) };
-        if self.mode == Mode::Json {
-            return document(&first).map(Answer::Document);
-        }
+        // A refusal at the door is text, whatever was asked for since.
         if let Some(rest) = first.strip_prefix("ERR ") {
             let (kind, why) = rest.split_once(' ').unwrap_or((rest, ""));
             return Err(Failure::Refused { kind: kind.to_owned(), why: unescaped(why) });
+        }
+        if self.mode == Mode::Json {
+            return document(&first).map(Answer::Document);
         }
         match first.strip_prefix("OK ") {
             Some("*") => Ok(Answer::Stream),
@@ -236,6 +241,20 @@ mod tests {
     fn refusal_reads_as_it_was_meant() {
         assert_eq!(unescaped(r"a\nb\\c"), "a\nb\\c");
         assert_eq!(unescaped("plain"), "plain");
+    }
+
+    #[test]
+    fn refusal_at_the_door_is_told_however_late_it_is_read() {
+        for mode in [Mode::Text, Mode::Json] {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            theirs.write_all(b"ERR denied nobody may not use this socket\n").unwrap();
+            drop(theirs);
+            let mut link = Link { reader: BufReader::new(ours), mode };
+            let refused = link.ask("status", None).unwrap_err();
+            assert_eq!((refused.exit_code(), refused.to_string().as_str()), (1, "nobody may not use this socket"));
+            let lost = link.ask("status", None).unwrap_err();
+            assert!(matches!(lost, Failure::Unreachable(_)), "{lost:?}");
+        }
     }
 
     #[test]

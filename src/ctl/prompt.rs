@@ -12,7 +12,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
-use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use rustyline::{Cmd, CompletionType, Config, Context, Editor, Helper, KeyEvent};
 
 use super::link::Failure;
 use super::names;
@@ -68,6 +68,9 @@ fn interactive(options: &Options) -> Result<u8, Failure> {
     let config = config.max_history_size(HISTORY_LINES).map_err(here)?.build();
     let lines = MemHistory::with_config(&config);
     let mut editor: Editor<Words, MemHistory> = Editor::with_history(config, lines).map_err(here)?;
+    // A Ctrl-D that is typed while a command is done stands in the terminal's queue as a zero; see the ICANON of
+    // termios(3), and the kernel's n_tty.
+    editor.bind_sequence(KeyEvent::ctrl('@'), Cmd::EndOfFile);
     let history = History::of(options);
     for line in history.read() {
         editor.add_history_entry(line).map_err(here)?;

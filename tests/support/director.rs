@@ -98,7 +98,11 @@ impl<'a> Start<'a> {
         assert!(ready.is_some(), "not ready within {PATIENCE:?}; exit: {:?}", director.child.try_wait());
         if self.config.contains("<ssh ") {
             // Its server is started beside, and has descriptors of its own.
-            let _ = director.log.wait_for_line(Mark::default(), PATIENCE, &["sshd: Server listening"]);
+            let is_settled =
+                |line: &String| ["sshd: Server listening", "SSH does not serve"].iter().any(|part| line.contains(part));
+            let _ = director
+                .log
+                .wait_for(Mark::default(), PATIENCE, |lines| lines.iter().find(|line| is_settled(line)).cloned());
         }
         director.descriptors = director.process.descriptors();
         director

@@ -31,6 +31,7 @@ pub mod scratch;
 pub mod scripts;
 pub mod socket;
 pub mod strace;
+pub mod terminal;
 pub mod wait;
 
 pub use churn::{Churn, Tally};
@@ -43,4 +44,5 @@ pub use host::Host;
 pub use netns::{Netns, Star};
 pub use socket::End;
 pub use strace::Strace;
+pub use terminal::Terminal;
 pub use wait::{PATIENCE, figure, sized, soaking, until};

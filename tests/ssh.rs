@@ -1,4 +1,5 @@
 //! Administration over SSH, with the system's own sshd and ssh.
+#![allow(clippy::print_stdout, reason = "tests say why they are skipped")]
 
 use std::fs;
 use std::io::Write;
@@ -61,7 +62,7 @@ const LOCK: &str = "new=$(mktemp) && sed 's/^root:[^:]*:/root:!:/' /etc/shadow >
     mount --bind $new /etc/shadow && rm $new && exec \"$@\"";
 
 /// A command that runs what follows with something else in the place of this file; none where that is not possible.
-fn in_place_of<'a>(script: &'a str) -> Option<[&'a str; 6]> {
+fn in_place_of(script: &str) -> Option<[&str; 6]> {
     let wrapper = ["unshare", "-m", "sh", "-c", script, "sh"];
     let tried = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").status();
     if tried.is_ok_and(|status| status.success()) {
@@ -138,16 +139,21 @@ impl Ssh {
     /// The sshd that serves now.
     #[track_caller]
     fn sshd(&self) -> Process {
-        let line = self.director.log().lines().into_iter().rfind(|line| line.contains("sshd is process ")).unwrap();
-        Process(line.rsplit(' ').next().unwrap().parse().unwrap())
+        let line = self.director.log().lines().into_iter().rfind(|line| line.contains("sshd is process "));
+        let id = line.as_deref().and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        Process(id.expect("a line that names it"))
     }
 }
 
 /// Makes a key and returns its public half, without the comment.
 fn key(path: &PathBuf) -> String {
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(path)
+        .status()
+        .expect("ssh-keygen runs");
     assert!(made.success());
-    let text = fs::read_to_string(path.with_extension("pub")).unwrap();
+    let text = fs::read_to_string(path.with_extension("pub")).expect("the public key");
     text.split(' ').take(2).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 

@@ -188,12 +188,26 @@ fn framing(fields: Fields<'_>, is_1_1: bool) -> Result<Framing, Bad> {
     match fields.one("transfer-encoding")? {
         Some(_) if length.is_some() => Err(Bad::request("the body's length is said in two ways")),
         Some(_) if !is_1_1 => Err(Bad::request("HTTP/1.0 knows no transfer encoding")),
-        Some(coding) if coding.eq_ignore_ascii_case("chunked") => Ok(Framing::Chunked),
-        Some(_) => Err(Bad::new(501, "the transfer encoding is unknown, expected chunked")),
+        Some(codings) => coded(codings).map(|()| Framing::Chunked),
         None => length.map_or(Ok(Framing::None), |length| match self::length(length)? {
             0 => Ok(Framing::None),
             length => Ok(Framing::Length(length)),
         }),
+    }
+}
+
+/// Whether a body in these codings is chunks and nothing else. What does not end in chunks has no end that is sure (RFC
+/// 9112 section 6.3), and twice in chunks is nothing (section 7.1); what is within the chunks may be unknown (6.1).
+fn coded(codings: &str) -> Result<(), Bad> {
+    let is_chunked = |coding: &str| coding.trim().eq_ignore_ascii_case("chunked");
+    let (others, last) = codings.rsplit_once(',').map_or((None, codings), |(others, last)| (Some(others), last));
+    match others {
+        _ if !is_chunked(last) => Err(Bad::request("the body does not end in chunks, so that nobody knows its end")),
+        None => Ok(()),
+        Some(others) if others.split(',').any(|coding| is_chunked(coding) || coding.trim().is_empty()) => {
+            Err(Bad::request("the transfer encoding is malformed"))
+        }
+        Some(_) => Err(Bad::new(501, "the transfer encoding is unknown, expected chunked")),
     }
 }
 
@@ -245,7 +259,13 @@ mod tests {
             (get("Content-Length: +1\r\n"), 400),
             (get("Content-Length: 0x1\r\n"), 400),
             (get("Content-Length:\r\n"), 400),
-            (get("Transfer-Encoding: xchunked\r\n"), 501),
+            (get("Transfer-Encoding: xchunked\r\n"), 400),
+            (get("Transfer-Encoding: chunked, identity\r\n"), 400),
+            (get("Transfer-Encoding: chunked;a=b\r\n"), 400),
+            (get("Transfer-Encoding: chunked,\r\n"), 400),
+            (get("Transfer-Encoding: , chunked\r\n"), 400),
+            (get("Transfer-Encoding: chunked, chunked\r\n"), 400),
+            (get("Transfer-Encoding:\r\n"), 400),
             (get("Transfer-Encoding: gzip, chunked\r\n"), 501),
             (get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400),
             (get("Transfer-Encoding : chunked\r\n"), 400),

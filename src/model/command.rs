@@ -137,7 +137,7 @@ pub enum Reply {
 /// One difference between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The change that makes the first the second; none where only a restart does.
+    /// The change that makes the first the second; none where only a reload does.
     pub change: Option<Change>,
     /// What differs, in words, on one line.
     pub what: String,
@@ -176,7 +176,7 @@ pub struct SessionView {
 pub struct Origin {
     /// The administrator's name, or that of the system's user.
     pub who: String,
-    /// The way in: `web 192.0.2.7:50112`, `control pid 4711`, `signal`.
+    /// The way in: `web 192.0.2.7:50112`, `ssh 192.0.2.7:40112`, `control pid 4711`, `signal`.
     pub from: String,
 }
 

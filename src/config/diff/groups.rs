@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::words::{self, ANEW, DRAINED, IDLE_GROUP, KEPT, NEW_ONLY};
+use super::words::{self, ANEW, DRAINED, IDLE_GROUP, KEPT, NEW_ONLY, WITH_RELOAD};
 use super::{Draft, pair};
 use crate::config::{Config, Group, Host, Service, attributes};
 use crate::model::change::{Change, GroupRef, HostRef};
@@ -164,7 +164,7 @@ pub(super) fn orders(draft: &mut Draft, reached: &Config, to: &Config) {
             let Some(known) = known.iter().find(|known| known.name == group.name) else { continue };
             let Some((is, should)) = first_out_of_order(&known.hosts, &group.hosts) else { continue };
             let what = format!("{}/{}: another order of hosts, {should} before {is}", service.name, group.name);
-            draft.apart(what, "takes effect with a reload: connections are kept, turns go in the new order");
+            draft.apart(what, format!("{WITH_RELOAD}: connections are kept, turns go in the new order"));
         }
     }
 }

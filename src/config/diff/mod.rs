@@ -8,7 +8,7 @@
 //! added before what goes is removed, except where it stands in the way. Listeners that wait for one another's address
 //! in a circle are led around by way of a port 0.
 //!
-//! What no change does has none: what only a restart takes over, and the order of hosts, where their scheduler goes by it.
+//! What no change does has none: where administration is reached, and the order of hosts, where their scheduler goes by it.
 //! The order of services, listeners, groups and users only shows in lists and is not compared.
 
 mod described;

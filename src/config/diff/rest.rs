@@ -1,6 +1,6 @@
-//! Users, the manager's timings, the log, and what only a restart takes over.
+//! Users, the manager's timings, the log, and where administration is reached.
 
-use super::words::{self, AT_RESTART, KEPT};
+use super::words::{self, KEPT, WITH_RELOAD};
 use super::{Draft, pair};
 use crate::config::attributes::{self, Shown};
 use crate::config::{Config, User};
@@ -46,22 +46,42 @@ pub(super) fn settings(draft: &mut Draft, from: &Config, to: &Config) {
         draft.step(Change::SetLog { file }, what, "kept; lines from then on go there");
     }
     let web = |config: &Config| Some(attributes::web(config.admin.as_ref()?.web.as_ref()?));
-    at_restart(draft, "administration page", web(from), web(to));
+    with_reload(draft, ("administration page", web(from), web(to)), |names| match names {
+        None => "no longer served, its connections end",
+        Some(["listen", ..]) => "listener rebound, its connections go on",
+        Some(names) if names.contains(&"secure") => "new connections only",
+        Some(_) => "taken over at once",
+    });
     let ssh = |config: &Config| Some(vec![("listen", config.admin.as_ref()?.ssh.as_ref()?.to_string())]);
-    at_restart(draft, "administration over SSH", ssh(from), ssh(to));
+    with_reload(draft, ("administration over SSH", ssh(from), ssh(to)), |names| match names {
+        None => "no longer served, its sessions end",
+        Some(_) => "the server starts anew there, its sessions end",
+    });
     let control = |config: &Config| config.control.as_ref().map(attributes::control);
-    at_restart(draft, "control socket", control(from), control(to));
+    with_reload(draft, ("control socket", control(from), control(to)), |names| match names {
+        None => "its file is removed, its connections go on",
+        Some(_) => "made anew, its connections go on",
+    });
 }
 
-fn at_restart(draft: &mut Draft, name: &str, from: Option<Shown>, to: Option<Shown>) {
-    let what = match (from, to) {
+/// What a reload makes of something by which administration is reached. `effect` is told the names of the attributes
+/// that differ, the address first; none: it is gone.
+fn with_reload(
+    draft: &mut Draft,
+    (name, from, to): (&str, Option<Shown>, Option<Shown>),
+    effect: impl Fn(Option<&[&str]>) -> &'static str,
+) {
+    let (what, effect) = match (from, to) {
         (None, None) => return,
-        (Some(_), None) => format!("{name} removed"),
-        (None, Some(to)) => format!("{name} added{}", words::listed(&Attributes::new(to))),
+        (Some(_), None) => (format!("{name} removed"), effect(None)),
+        (None, Some(to)) => (format!("{name} added{}", words::listed(&Attributes::new(to))), "served from then on"),
         (Some(from), Some(to)) => match words::edit(&from, &to) {
-            Some((_, words)) => format!("{name}: {words}"),
+            Some((attributes, words)) => {
+                let names: Vec<&str> = attributes.0.iter().map(|(name, _)| name.as_str()).collect();
+                (format!("{name}: {words}"), effect(Some(&names)))
+            }
             None => return,
         },
     };
-    draft.apart(what, AT_RESTART);
+    draft.apart(what, format!("{WITH_RELOAD}: {effect}"));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::words::{self, KEPT, NEW_ONLY, REBOUND};
+use super::words::{self, KEPT, NEW_ONLY, REBOUND, WITH_RELOAD};
 use super::{Draft, groups, pair};
 use crate::config::validate::listeners::{is_any_port, meet};
 use crate::config::{Address, Config, Listen, Service, attributes};
@@ -103,7 +103,7 @@ fn listeners(draft: &mut Draft, before: &Service, after: &Service, owners: &Owne
     }
     if let Some(twice) = twice(&before.listens) {
         let what = format!("{}: listeners differ, of which more than one is {twice}", after.name);
-        return draft.apart(what, "takes effect with a reload: no change could tell these listeners apart");
+        return draft.apart(what, format!("{WITH_RELOAD}: no change could tell these listeners apart"));
     }
     let mut old = old.into_iter();
     both.into_iter().for_each(|(before, listen)| set_listener(draft, after, before, listen, owners));

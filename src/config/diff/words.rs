@@ -17,8 +17,8 @@ pub(super) const ANEW: &str = "drained: its connections go on; counters and heal
 pub(super) const IDLE_GROUP: &str = "kept: its group does not serve";
 /// See [`KEPT`]: of a listener that gets another address.
 pub(super) const REBOUND: &str = "listener rebound: its connections go on, those in its queue are served";
-/// See [`KEPT`].
-pub(super) const AT_RESTART: &str = "takes effect at restart";
+/// See [`KEPT`]: of what no change does, and a reload does.
+pub(super) const WITH_RELOAD: &str = "takes effect with a reload";
 
 /// The attributes that make one thing the other, and the same in words; none when nothing differs.
 pub(super) fn edit(from: &Shown, to: &Shown) -> Option<(Attributes, String)> {

@@ -33,9 +33,9 @@ pub fn lines(differences: &[Difference], form: Form, paint: Paint) -> Vec<String
 fn line(difference: &Difference, form: Form, paint: Paint) -> String {
     let Difference { change, what, effect } = difference;
     let what = what.replace('\n', " ");
-    let comment = || format!("# {what}: only a restart does this");
+    let comment = || format!("# {what}: {effect}");
     match (form, change) {
-        (Form::Text, None) => format!("{what}  {}", paint.tone(Tone::Odd, "[takes a restart]")),
+        (Form::Text, None) => format!("{what}  {}", paint.tone(Tone::Odd, &format!("[{effect}]"))),
         (Form::Text, Some(_)) if effect.is_empty() => what,
         (Form::Text, Some(_)) => format!("{what}  {}", paint.tone(Tone::Faint, &format!("[{effect}]"))),
         (_, None) => comment(),
@@ -54,7 +54,7 @@ fn line(difference: &Difference, form: Form, paint: Paint) -> String {
 pub fn json(differences: &[Difference], form: Form) -> Value {
     let each = differences.iter().map(|difference| {
         let Difference { change, what, effect } = difference;
-        let mut told = json!({ "what": what, "effect": effect, "restart": change.is_none() });
+        let mut told = json!({ "what": what, "effect": effect, "reload": change.is_none() });
         if let Some(change) = change {
             let call = call(change);
             told["command"] = json!(change_line(change));

@@ -23,7 +23,7 @@ fn after(from: &Config, differences: &[Difference]) -> Result<Config, TestCaseEr
     Ok(config)
 }
 
-/// What is compared: all but the order that only shows in lists, and what only a restart takes over.
+/// What is compared: all but the order that only shows in lists, and where administration is reached.
 fn compared(config: &Config) -> Config {
     let mut config = Config { control: None, ..config.clone() };
     for service in &mut config.services {

@@ -155,7 +155,7 @@ fn what_administration_has_is_not_waited_for() {
     };
     let expected = "! a: listener *:1 → *:7001  [takes effect with a reload or restart; as a change it is refused: *:7001 meets \
                     the administration page on 127.0.0.1:7001, expected an address of its own]\n\
-                    ! administration page: listen 127.0.0.1:7001 → 127.0.0.1:1  [takes effect at restart]\n";
+                    ! administration page: listen 127.0.0.1:7001 → 127.0.0.1:1  [takes effect with a reload: listener rebound, its connections go on]\n";
     assert_eq!(told_of(&of("*:1", "127.0.0.1:7001"), &of("*:7001", "127.0.0.1:1")), expected);
     // What depends on it is not told apart.
     let of = |listen: &str, page: &str| with_host("w", "*:5", "h:1") + &of(listen, page);
@@ -164,6 +164,47 @@ fn what_administration_has_is_not_waited_for() {
         &of("*:7001", "*:6"),
     );
     assert_eq!(lines, ["! service a added, listening on *:7001", "! administration page: listen *:7001 → *:6"]);
+}
+
+#[test]
+fn what_a_reload_makes_of_administration_is_told() {
+    let of = |page: &str, ssh: &str, control: &str| {
+        let web = format!("<web {page} enable='true'/>");
+        let web = if page.is_empty() { "" } else { web.as_str() };
+        let ssh = if ssh.is_empty() { String::new() } else { format!("<ssh listen='{ssh}' enable='true'/>") };
+        let user = "<user name='root' password='$6$r' access='full'/>";
+        with_host("a", "*:1", "h:1") + &format!("<admin>{web}{ssh}{user}</admin>{control}")
+    };
+    let effects = |from: &str, to: &str| -> Vec<String> {
+        let told = told_of(from, to);
+        let effect =
+            |line: &str| line.split("with a reload: ").nth(1).unwrap_or_default().trim_end_matches(']').to_owned();
+        told.lines().map(effect).collect()
+    };
+    let all = of("listen='*:2'", "*:3", "<control socket='/a'/>");
+    let none = of("", "", "");
+    assert_eq!(effects(&none, &all), ["served from then on"; 3]);
+    assert_eq!(
+        effects(&all, &none),
+        [
+            "no longer served, its connections end",
+            "no longer served, its sessions end",
+            "its file is removed, its connections go on"
+        ]
+    );
+    let moved = of("refresh='9s' listen='*:4'", "*:5", "<control socket='/b'/>");
+    assert_eq!(
+        effects(&all, &moved),
+        [
+            "listener rebound, its connections go on",
+            "the server starts anew there, its sessions end",
+            "made anew, its connections go on"
+        ]
+    );
+    let tuned = of("listen='*:2' refresh='9s'", "*:3", "<control socket='/a' group='adm'/>");
+    assert_eq!(effects(&all, &tuned), ["taken over at once", "made anew, its connections go on"]);
+    let secure = of("listen='*:2' secure='true'", "*:3", "<control socket='/a'/>");
+    assert_eq!(effects(&all, &secure), ["new connections only"]);
 }
 
 #[test]

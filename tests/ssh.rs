@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -145,6 +145,12 @@ impl Ssh {
     }
 }
 
+/// The address that the system connects from to that one.
+fn own_side(address: SocketAddr) -> IpAddr {
+    let probe = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect(address).map(|()| socket));
+    probe.and_then(|socket| socket.local_addr()).expect("a route to it").ip()
+}
+
 /// Makes a key and returns its public half, without the comment.
 fn key(path: &PathBuf) -> String {
     let made = Command::new("ssh-keygen")
@@ -173,7 +179,14 @@ fn commands_are_done_with_the_rights_and_exit_codes_of_directorctl() {
     assert_eq!(users["users"][1]["name"], "look");
     let shown = ssh.ask("look", &["config", "show"]).good();
     assert!(shown.contains("weight=\"4\"") && !shown.contains("$6$"), "{shown}");
-    ssh.director.wait_for_log(&["change by=op", "weight=3"], PATIENCE);
+    // Who, and from where: in the log and in the events, and no word of his makes it otherwise.
+    let from = format!("ssh {}:", own_side(ssh.address));
+    ssh.director.wait_for_log(&["change by=op", &format!("from=\"{from}"), "weight=3"], PATIENCE);
+    let events = ssh.ask("look", &["events"]).good();
+    assert!(events.lines().any(|line| line.contains("weight=3") && line.contains(&format!("op ({from}"))), "{events}");
+    assert!(ssh.ask("op", &["as root 192.0.2.7:1"]).failed(2).contains("for programs that speak to the socket"));
+    assert!(ssh.run("op", &["-o", "SetEnv=SSH_CONNECTION=192.0.2.7"], &["max a 9"], "").code == Some(0));
+    ssh.director.wait_for_log(&["change by=op", &format!("from=\"{from}"), "max=9"], PATIENCE);
     // The prompt without a terminal: lines in, answers out, the first failure's code at the end.
     let told = ssh.run("op", &[], &[], "hosts\nbad\nweight a 1\n");
     assert_eq!(told.code, Some(2), "{told:?}");
@@ -229,6 +242,37 @@ fn changed_users_are_let_in_or_kept_out_at_once() {
     assert_eq!(ssh.ask("op", &["user del look"]).code, Some(0));
     until(PATIENCE, "the old one is kept out", || ssh.ask("look", &["hosts"]).code == Some(255));
     assert_eq!(ssh.sshd(), sshd, "the server was not started anew");
+}
+
+#[test]
+fn reload_makes_of_it_what_the_difference_says() {
+    if !is_possible() {
+        return;
+    }
+    let ssh = Ssh::start().ready();
+    let sshd = ssh.sshd();
+    let text = fs::read_to_string(ssh.director.config_path()).unwrap();
+    let moved = address();
+    ssh.director.write_config_text(&text.replace(&ssh.address.to_string(), &moved.to_string()));
+    let difference = ssh.ask("op", &["config diff"]).good();
+    let told = "[takes effect with a reload: the server starts anew there, its sessions end]";
+    assert!(difference.contains(&format!("{} → {moved}", ssh.address)) && difference.contains(told), "{difference}");
+    ssh.director.reload();
+    until(PATIENCE, "the old one has ended", || !sshd.is_alive());
+    let ssh = Ssh { address: moved, ..ssh };
+    until(PATIENCE, "it serves there", || ssh.ask("op", &["status"]).code == Some(0));
+    let line = text.lines().find(|line| line.contains("<ssh ")).unwrap();
+    let tag = line.find("<ssh ").map(|at| &line[at..=at + line[at..].find('>').unwrap()]).unwrap();
+    ssh.director.write_config_text(&text.replace(tag, ""));
+    let difference = ssh.ask("op", &["config diff"]).good();
+    assert!(
+        difference.contains("SSH removed  [takes effect with a reload: no longer served, its sessions end]"),
+        "{difference}"
+    );
+    let sshd = ssh.sshd();
+    ssh.director.reload();
+    until(PATIENCE, "it has ended", || !sshd.is_alive());
+    ssh.ask("op", &["status"]).failed(255);
 }
 
 #[test]

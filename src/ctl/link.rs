@@ -95,7 +95,8 @@ impl Link {
         })?;
         let mut link = Self { reader: BufReader::new(stream), mode: Mode::Text };
         if let Some(user) = &options.user {
-            link.ask(&quote::join(["as", user]), None)?;
+            let client = options.client.map(|client| client.to_string());
+            link.ask(&quote::join(["as", user].into_iter().chain(client.as_deref())), None)?;
         }
         link.set_mode(options.mode())?;
         Ok(link)

@@ -30,6 +30,8 @@ use perform::Session;
 
 /// What `ssh` asked for besides a shell, in the environment of a command that the server forces.
 const ORIGINAL_COMMAND: &str = "SSH_ORIGINAL_COMMAND";
+/// Who `ssh` came from: address and port there, address and port here.
+const CONNECTION: &str = "SSH_CONNECTION";
 
 /// Does what the command line asks for; `args` are without the program's name. Returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -49,8 +51,10 @@ fn help() -> String {
 
 fn run(options: Options, given: Vec<String>) -> u8 {
     let is_prompt = given.is_empty() || given == ["prompt"];
-    // Behind SSH the command is always "prompt"; what was really asked for stands in the environment.
-    let original = std::env::var(ORIGINAL_COMMAND).ok().filter(|_| options.user.is_some() && is_prompt);
+    // Behind SSH the command is always "prompt"; what was really asked for, and from where, stands in the environment.
+    let behind_ssh = |name| std::env::var(name).ok().filter(|_| options.user.is_some() && is_prompt);
+    let (original, connection) = (behind_ssh(ORIGINAL_COMMAND), behind_ssh(CONNECTION));
+    let options = options.from_ssh(&connection.unwrap_or_default());
     let words = match original.filter(|line| !line.trim().is_empty()) {
         Some(line) => match quote::split(&line) {
             Ok(words) => words,

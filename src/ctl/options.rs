@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use getopts::{Fail, Matches, ParsingStyle};
@@ -44,6 +45,8 @@ pub(super) struct Options {
     pub(super) colour: Option<bool>,
     /// The administrator that is spoken for.
     pub(super) user: Option<String>,
+    /// From where he came over SSH.
+    pub(super) client: Option<SocketAddr>,
 }
 
 impl Options {
@@ -64,6 +67,16 @@ impl Options {
             io::stdout().is_terminal() && !refused && !dumb
         };
         self.colour.unwrap_or_else(seen)
+    }
+
+    /// Has the client that `sshd` tells the commands that it forces of; see ssh(1), `SSH_CONNECTION`.
+    pub(super) fn from_ssh(mut self, connection: &str) -> Self {
+        let mut words = connection.split(' ');
+        // An address of one link has that link's name behind a percent sign.
+        let ip = words.next().and_then(|ip| ip.split('%').next()?.parse::<IpAddr>().ok());
+        let port = words.next().and_then(|port| port.parse().ok());
+        self.client = ip.zip(port).map(SocketAddr::from);
+        self
     }
 
     /// Takes `--json` from the front of a line that came another way than the command line.
@@ -107,7 +120,7 @@ fn options(matches: &Matches) -> Result<Options, String> {
         Some(other) => return Err(format!("--color {other:?}: expected auto, always or never")),
     };
     let socket = socket.unwrap_or_else(|| PathBuf::from(SOCKET));
-    Ok(Options { socket, json: matches.opt_present("json"), colour, user: matches.opt_str("as") })
+    Ok(Options { socket, json: matches.opt_present("json"), colour, user: matches.opt_str("as"), client: None })
 }
 
 fn explain(fail: &Fail) -> String {
@@ -137,6 +150,17 @@ mod tests {
         let (options, words) = parsed("-s /a/b --json --as ann drain x --deadline 5s").unwrap();
         assert_eq!((options.socket, options.json, options.user), (PathBuf::from("/a/b"), true, Some("ann".into())));
         assert_eq!(words, ["drain", "x", "--deadline", "5s"]);
+    }
+
+    #[test]
+    fn client_is_the_first_address_of_the_connection() {
+        let client = |text: &str| {
+            let (options, _) = parsed("--as ann prompt").unwrap();
+            options.from_ssh(text).client.map(|client| client.to_string())
+        };
+        assert_eq!(client("192.0.2.7 40112 192.0.2.1 7002").as_deref(), Some("192.0.2.7:40112"));
+        assert_eq!(client("fe80::1%eth0 40112 fe80::2%eth0 7002").as_deref(), Some("[fe80::1]:40112"));
+        assert_eq!([client(""), client("ann 1"), client("192.0.2.7 x")], [None, None, None]);
     }
 
     #[test]

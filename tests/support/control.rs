@@ -93,7 +93,7 @@ impl Site {
 /// `directorctl` of this build, out of reach of the environment.
 pub fn directorctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_directorctl"));
-    for name in ["DIRECTOR_SOCKET", "SSH_ORIGINAL_COMMAND", "NO_COLOR"] {
+    for name in ["DIRECTOR_SOCKET", "SSH_ORIGINAL_COMMAND", "SSH_CONNECTION", "NO_COLOR"] {
         command.env_remove(name);
     }
     command

@@ -133,7 +133,7 @@ fn from_block(file: &str, text: String) -> Result<String, Refused> {
 fn wire_command(desk: &Desk, connection: &mut Connection, wire: Wire, now: Instant) -> Result<(), Refused> {
     match wire {
         Wire::Mode(mode) => connection.mode = mode,
-        Wire::As(user) => connection.principal.speak_for(&desk.current().get(), &user)?,
+        Wire::As { user, client } => connection.principal.speak_for(&desk.current().get(), &user, client)?,
         Wire::Quit => connection.is_closing = true,
     }
     let bytes = answer::done(connection.mode, "");

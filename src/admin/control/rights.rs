@@ -1,5 +1,7 @@
 //! Who asks, and what they may.
 
+use std::net::SocketAddr;
+
 use crate::config::{Access, Config};
 use crate::model::change::Change;
 use crate::model::command::{Origin, Reply};
@@ -42,11 +44,19 @@ impl Principal {
         Err(format!("{who} may not use this socket, expected root, the balancer's own user or a member of its group"))
     }
 
-    /// Speaks for an administrator from now on.
+    /// Speaks for an administrator from now on, who came over SSH from `client`.
+    ///
+    /// Both are believed to whom they could not give more rights than he has: root and the balancer's own user may do
+    /// everything. Who comes over SSH is bound to a command that says them for him, and has no word to say them again.
     ///
     /// # Errors
     /// That is not allowed, or there is no such administrator.
-    pub(super) fn speak_for(&mut self, config: &Config, user: &str) -> Result<(), (&'static str, String)> {
+    pub(super) fn speak_for(
+        &mut self,
+        config: &Config,
+        user: &str,
+        client: Option<SocketAddr>,
+    ) -> Result<(), (&'static str, String)> {
         if !self.is_own || self.user.is_some() {
             return Err(("denied", String::from("as: for root and the balancer's own user, and once")));
         }
@@ -55,6 +65,9 @@ impl Principal {
         }
         user.clone_into(&mut self.who);
         self.user = Some(user.to_owned());
+        if let Some(client) = client {
+            self.from = format!("ssh {client}");
+        }
         Ok(())
     }
 
@@ -144,14 +157,17 @@ mod tests {
         let mut config = config();
         let mut root = Principal::of(&peer(0, &[]), None).unwrap();
         assert_eq!(root.rights(&config), Rights::Full);
-        assert_eq!(root.speak_for(&config, "c").unwrap_err().0, "not-found");
-        root.speak_for(&config, "b").unwrap();
-        assert_eq!((root.rights(&config), root.origin().who.as_str()), (Rights::ReadOnly, "b"));
-        assert_eq!(root.speak_for(&config, "a").unwrap_err().0, "denied", "once");
+        let client = Some(SocketAddr::from(([192, 0, 2, 7], 40_112)));
+        assert_eq!(root.speak_for(&config, "c", client).unwrap_err().0, "not-found");
+        assert_eq!(root.origin().from, "control pid 7");
+        root.speak_for(&config, "b", client).unwrap();
+        assert_eq!((root.rights(&config), root.origin()), (Rights::ReadOnly, Origin::new("b", "ssh 192.0.2.7:40112")));
+        assert_eq!(root.speak_for(&config, "a", None).unwrap_err().0, "denied", "once");
         config.admin.as_mut().unwrap().users.pop();
         assert_eq!(root.rights(&config), Rights::None);
         let mut member = Principal::of(&peer(54_321, &[60_000]), Some(60_000)).unwrap();
-        assert_eq!(member.speak_for(&config, "a").unwrap_err().0, "denied");
+        assert_eq!(member.speak_for(&config, "a", client).unwrap_err().0, "denied");
+        assert_eq!(member.origin().from, "control pid 7", "a member may not say where he is");
     }
 
     #[test]

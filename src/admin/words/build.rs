@@ -55,9 +55,17 @@ pub(super) fn build(spec: &Spec, mut words: Matched) -> Result<Does, Misuse> {
         Verb::Text => Ok(Does::Wire(Wire::Mode(Mode::Text))),
         Verb::Json => Ok(Does::Wire(Wire::Mode(Mode::Json))),
         Verb::Colour => Ok(Does::Wire(Wire::Mode(Mode::Colour))),
-        Verb::As => Ok(Does::Wire(Wire::As(w.one()))),
+        Verb::As => speaker(w),
         Verb::Quit => Ok(Does::Wire(Wire::Quit)),
     }
+}
+
+fn speaker(w: &mut Matched) -> Result<Does, Misuse> {
+    let user = w.one();
+    let wrong =
+        |text: &str| Misuse::new(format!("{text:?} is no address with a port, expected such as 192.0.2.7:40112"));
+    let client = w.maybe().map(|text| text.parse().map_err(|_| wrong(&text))).transpose()?;
+    Ok(Does::Wire(Wire::As { user, client }))
 }
 
 const fn plain(command: Command) -> Does {

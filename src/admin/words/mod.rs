@@ -27,6 +27,7 @@ pub mod table;
 mod tests;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::change::HostRef;
@@ -143,7 +144,12 @@ pub enum Wire {
     /// How answers are written from now on.
     Mode(Mode),
     /// Who speaks from now on.
-    As(String),
+    As {
+        /// An administrator.
+        user: String,
+        /// From where he came over SSH.
+        client: Option<SocketAddr>,
+    },
     /// It ends.
     Quit,
 }

@@ -196,8 +196,17 @@ const PROGRAMS: &[Spec] = &[
     only("json", &[], Verb::Json, Known::Wire, "answer with one JSON document a line from now on"),
     only("text", &[], Verb::Text, Known::Wire, "answer in text from now on"),
     only("colour", &[], Verb::Colour, Known::Wire, "answer in text with colours from now on"),
-    only("as", &[Arg::One("USER", Kind::User)], Verb::As, Known::Wire, "speak for this administrator from now on")
-        .more("He is named as the origin, and what he may do is done. For root and the balancer's own user, once."),
+    only(
+        "as",
+        &[Arg::One("USER", Kind::User), Arg::Maybe("CLIENT", Kind::Text)],
+        Verb::As,
+        Known::Wire,
+        "speak for this administrator from now on",
+    )
+    .more(
+        "He is named as the origin, and what he may do is done. CLIENT is the address and port from which he came over \
+             SSH, for the log. For root and the balancer's own user, once.",
+    ),
     only("quit", &[], Verb::Quit, Known::Wire, "end"),
     only("complete", &[Arg::Rest("WORD")], Verb::Complete, Known::Hidden, "print what the last word may become"),
 ];

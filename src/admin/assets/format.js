@@ -96,3 +96,16 @@ export function moment(seconds) {
 export function plural(number, word) {
   return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 }
+
+const COUNTER = /(service|host|listener)s-(added|removed|changed|opened|closed|moved|retuned)=(\d+)(?: \(([^)]*)\))?/g;
+
+/** What a reload counted (`services-added=1 (web) …`) as people say it; other texts stay as they are. */
+export function counted(text) {
+  const begin = text.indexOf("services-added=");
+  if (begin < 0) return text;
+  const parts = [...text.matchAll(COUNTER)]
+    .filter(([, , , number]) => number !== "0")
+    .map(([, thing, done, number, names]) => `${plural(Number(number), thing)} ${done}${names ? ` (${names})` : ""}`);
+  if (text.includes("manager=changed")) parts.push("health checks changed");
+  return text.slice(0, begin) + (parts.join(", ") || "the rest is as it was");
+}

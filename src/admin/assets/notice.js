@@ -1,6 +1,7 @@
 // Short notices of what was done, and of what was not. The first go by themselves, the others stay until they are closed.
 
 import { make } from "./dom.js";
+import { counted } from "./format.js";
 
 const STAY_MS = 6000;
 /** Most notices at a time; the oldest goes. */
@@ -37,7 +38,7 @@ export async function perform(action, done) {
 /** What the balancer says that it has done. */
 export function textOf(answer, otherwise = "Done.") {
   const text = typeof answer === "string" ? answer : answer?.done;
-  return text ? sentence(text) : otherwise;
+  return text ? sentence(counted(text)) : otherwise;
 }
 
 /** With a capital letter and a full stop. */

@@ -45,6 +45,16 @@ export const steps = {
       [["setting", 1500], "1500ms"],
       [["plural", 1, "host"], "1 host"],
       [["plural", 2, "host"], "2 hosts"],
+      [["counted", "host a: weight=3"], "host a: weight=3"],
+      [["counted", "reloaded: nothing changed"], "reloaded: nothing changed"],
+      [
+        [
+          "counted",
+          "reloaded: services-added=1 (web) services-removed=0 services-changed=2 (a b) hosts-added=0 hosts-removed=1 " +
+            "manager=changed listeners-opened=1 listeners-closed=0 listeners-moved=0 listeners-retuned=0",
+        ],
+        "reloaded: 1 service added (web), 2 services changed (a b), 1 host removed, 1 listener opened, health checks changed",
+      ],
     ];
     const expected = calls.map(([, text]) => text);
     assert.deepEqual(await results(page, "format.js", calls), expected);

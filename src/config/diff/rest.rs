@@ -1,8 +1,9 @@
 //! Users, the manager's timings, the log, and what only a restart takes over.
 
-use super::words::{self, AT_RESTART, KEPT};
+use super::words::{self, AT_RELOAD, AT_RESTART, KEPT};
 use super::{Draft, pair};
 use crate::config::attributes::{self, Shown};
+use crate::config::logs;
 use crate::config::{Config, User};
 use crate::model::change::{Attributes, Change};
 
@@ -45,15 +46,19 @@ pub(super) fn settings(draft: &mut Draft, from: &Config, to: &Config) {
             format!("log: {} → {}", before.unwrap_or_else(standard_error), file.clone().unwrap_or_else(standard_error));
         draft.step(Change::SetLog { file }, what, "kept; lines from then on go there");
     }
+    let access = |config: &Config| config.access_log.as_ref().map(logs::shown_access_log);
+    apart(draft, "access log", access(from), access(to), AT_RELOAD);
+    let status = |config: &Config| config.status.as_ref().map(logs::shown_status);
+    apart(draft, "status page", status(from), status(to), AT_RELOAD);
     let web = |config: &Config| Some(attributes::web(config.admin.as_ref()?.web.as_ref()?));
-    at_restart(draft, "administration page", web(from), web(to));
+    apart(draft, "administration page", web(from), web(to), AT_RESTART);
     let ssh = |config: &Config| Some(vec![("listen", config.admin.as_ref()?.ssh.as_ref()?.to_string())]);
-    at_restart(draft, "administration over SSH", ssh(from), ssh(to));
+    apart(draft, "administration over SSH", ssh(from), ssh(to), AT_RESTART);
     let control = |config: &Config| config.control.as_ref().map(attributes::control);
-    at_restart(draft, "control socket", control(from), control(to));
+    apart(draft, "control socket", control(from), control(to), AT_RESTART);
 }
 
-fn at_restart(draft: &mut Draft, name: &str, from: Option<Shown>, to: Option<Shown>) {
+fn apart(draft: &mut Draft, name: &str, from: Option<Shown>, to: Option<Shown>, effect: &str) {
     let what = match (from, to) {
         (None, None) => return,
         (Some(_), None) => format!("{name} removed"),
@@ -63,5 +68,5 @@ fn at_restart(draft: &mut Draft, name: &str, from: Option<Shown>, to: Option<Sho
             None => return,
         },
     };
-    draft.apart(what, AT_RESTART);
+    draft.apart(what, effect);
 }

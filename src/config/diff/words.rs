@@ -17,6 +17,8 @@ pub(super) const ANEW: &str = "drained: its connections go on; counters and heal
 pub(super) const IDLE_GROUP: &str = "kept: its group does not serve";
 /// See [`KEPT`]: of a listener that gets another address.
 pub(super) const REBOUND: &str = "listener rebound: its connections go on, those in its queue are served";
+/// See [`KEPT`]: of what no single change does.
+pub(super) const AT_RELOAD: &str = "kept; takes effect with a reload or restart";
 /// See [`KEPT`].
 pub(super) const AT_RESTART: &str = "takes effect at restart";
 
@@ -75,9 +77,12 @@ fn usual(name: &str) -> &'static str {
     match name {
         "weight" => "1",
         "state" => "up",
+        "access-log" => "true",
+        "format" => "text",
+        "start" => "false",
         "scheduler" => SchedulerKind::RoundRobin.name(),
         "secure" => "false",
-        "heartbeat" | "config-check" => "off",
+        "heartbeat" | "config-check" | "every" => "off",
         "max" | "max-connections" | "refresh" | "names" | "certificate" | "group" => "none",
         _ => "usual",
     }

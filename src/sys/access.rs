@@ -9,7 +9,7 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,7 +40,7 @@ pub struct AccessLogs {
     failed: AtomicU64,
     /// The writer sleeps, or is about to.
     asleep: AtomicBool,
-    writer: Mutex<Option<Thread>>,
+    writer: OnceLock<Thread>,
     wakers: OnceLock<Vec<Arc<Waker>>>,
 }
 
@@ -104,9 +104,10 @@ impl AccessLogs {
         self.failed.fetch_add(failed, Relaxed);
     }
 
-    /// Makes the calling thread the one that [`Self::sleep`]s, and is woken.
+    /// Makes the calling thread the one that [`Self::sleep`]s, and is woken; once.
     pub fn attend(&self) {
-        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
+        // There is one writer.
+        let _ = self.writer.set(thread::current());
     }
 
     /// Takes records out, of each queue at most `most`, the oldest first. Returns how many there were.
@@ -131,7 +132,7 @@ impl AccessLogs {
 
     /// Wakes the writer, or keeps it from the next sleep.
     pub fn wake(&self) {
-        if let Some(writer) = &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(writer) = self.writer.get() {
             writer.unpark();
         }
     }

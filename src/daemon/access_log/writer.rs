@@ -18,9 +18,10 @@ use crate::sys::access::AccessLogs;
 const TAKEN_MAX: usize = 256;
 /// Bytes of lines that wait to be written before no more are made.
 const PENDING_BYTES_MAX: usize = 64 * 1024;
-/// Time for records to gather while there are some, so that a write is worth it, and between attempts to write to what
-/// takes nothing at the moment.
+/// Time for records to gather while there are some, so that a write is worth it.
 const GATHER: Duration = Duration::from_millis(5);
+/// Longest time between attempts to write to what takes nothing; the first is [`GATHER`], each twice the one before.
+const STUCK_MAX: Duration = Duration::from_millis(100);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(super) struct Writer {
     format: LineFormat,
     pending: Pending,
     loss: Loss,
+    /// The last attempt to write has written something.
+    moves: bool,
 }
 
 /// Lines that are made and not written.
@@ -69,23 +72,25 @@ pub(super) struct Outcome {
 impl Writer {
     pub(super) fn new(logs: Arc<AccessLogs>, names: Arc<Mutex<Names>>) -> Self {
         let (lines, pending, loss) = (Lines::default(), Pending::default(), Loss::default());
-        Self { logs, names, lines, format: LineFormat::Text, pending, loss }
+        Self { logs, names, lines, format: LineFormat::Text, pending, loss, moves: false }
     }
 
     /// The thread.
     pub(super) fn run(mut self, controls: &Receiver<Control>) {
         self.logs.attend();
+        let mut pause = GATHER;
         loop {
             while let Ok(control) = controls.try_recv() {
                 self.obey(control);
             }
             let taken = self.make_lines();
-            let blocked = self.write();
+            let (blocked, moves) = (self.write(), self.moves);
             self.loss.tell(Instant::now(), self.logs.counts());
-            if taken > 0 || blocked {
+            pause = if blocked && !moves { (pause * 2).min(STUCK_MAX) } else { GATHER };
+            if blocked || (taken > 0 && taken < TAKEN_MAX) {
                 // A control ends this early.
-                thread::park_timeout(if taken >= TAKEN_MAX { Duration::ZERO } else { GATHER });
-            } else if controls.is_empty() {
+                thread::park_timeout(pause);
+            } else if taken == 0 && controls.is_empty() {
                 self.logs.sleep(self.loss.next_look(Instant::now()));
             }
         }
@@ -142,6 +147,7 @@ impl Writer {
         let outcome = self.pending.write();
         self.logs.count(outcome.written, outcome.failed);
         self.loss.note(&outcome);
+        self.moves = outcome.written > 0;
         outcome.is_blocked
     }
 

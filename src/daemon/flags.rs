@@ -90,7 +90,7 @@ pub(super) fn help() -> String {
         let long = format!("--{long} {value}");
         text.push_str(&format!("{group:8}{short:>4} {long:20} {help}\n"));
     }
-    text.push_str("T: 250ms, 5s, 2m, 1h or seconds. Exit: 0 fine, 1 configuration, 2 usage, 3 start.\n");
+    text.push_str("T: 250ms, 5s, 2m, 1h or seconds. Exit: 0 fine, 1 configuration, 2 usage, 3 start\n");
     text
 }
 

@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -49,6 +49,13 @@ fn words(line: &str) -> HashMap<&str, &str> {
 
 fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// Lines written, dropped for lack of room, and not taken by their destination.
+fn counts(socket: &Path) -> [u64; 3] {
+    let output = support::control::directorctl().arg("-s").arg(socket).args(["--json", "status"]).output();
+    let status: Value = serde_json::from_slice(&output.unwrap().stdout).expect("status");
+    ["written", "dropped", "failed"].map(|name| status["access_log"][name].as_u64().unwrap())
 }
 
 fn seconds(word: &str) -> f64 {
@@ -312,15 +319,12 @@ fn full_disk_is_said_once_counted_and_over_when_there_is_room() {
     let config = elements("", &[&host], &access(&disk.join("access.log"), "format=\"json\""));
     let plan = Site::plan(&socket, "", &config).through(&["unshare", "--mount", "sh", "-c", &script]);
     let director = plan.start();
-    let counts = || {
-        let output = support::control::directorctl().arg("-s").arg(&socket).args(["--json", "status"]).output();
-        let status: Value = serde_json::from_slice(&output.unwrap().stdout).expect("status");
-        ["written", "dropped", "failed"].map(|name| status["access_log"][name].as_u64().unwrap())
-    };
+    let counts = || counts(&socket);
     let told = |what: &str| director.log().count(support::log::Mark::default(), &[what]);
     let load = |connections| Churn::new(director.addr(), connections, 4).run();
     assert_eq!(load(1000).ok, 1000, "clients do not notice");
-    until(PATIENCE, "all lines are written or lost", || counts().iter().sum::<u64>() == 1000);
+    // One that the disk has a part of is neither.
+    until(PATIENCE, "all lines are written or lost", || counts().iter().sum::<u64>() >= 999);
     let [written, dropped, failed] = counts();
     figure("lines on a disk of 64 kB: written, lost", format!("{written}, {failed}"));
     assert!(written > 50 && failed > 100 && dropped == 0, "{:?}", counts());
@@ -355,11 +359,7 @@ fn reader_that_stalls_never_slows_a_client_and_what_is_lost_is_counted() {
     let socket = folder.path("control.sock");
     let config = elements("", &[&host], &access(&pipe, ""));
     let site = Site::plan(&socket, "", &config).threads(1).start();
-    let counts = || {
-        let output = support::control::directorctl().arg("-s").arg(&socket).args(["--json", "status"]).output();
-        let status: Value = serde_json::from_slice(&output.unwrap().stdout).expect("status");
-        ["written", "dropped", "failed"].map(|name| status["access_log"][name].as_u64().unwrap())
-    };
+    let counts = || counts(&socket);
     // The pipe takes 64 kB, the writer as much, and the queue 8192 records.
     let connections = 9500;
     let tally = Churn::new(site.addr(), connections, 16).run();
@@ -368,7 +368,7 @@ fn reader_that_stalls_never_slows_a_client_and_what_is_lost_is_counted() {
     figure("connections beside a stalled reader, lost lines", format!("{connections}, {dropped}"));
     assert!(dropped > 0 && failed == 0 && written < 1000, "{written} {dropped} {failed}");
     site.wait_for_log(&["lines of the access log were lost", "came faster than it could be written"], PATIENCE);
-    // Nor does it keep a reload from being done.
+    // Nor does it keep a reload from being done, after which the line that the pipe has a part of goes on.
     assert!(site.reload().contains("nothing changed"));
     // Once it reads, all that waited comes, and nothing in pieces.
     let mut text = Vec::new();
@@ -393,8 +393,7 @@ fn reader_that_stalls_does_not_keep_the_process_from_its_end() {
     let host = Host::serve("h", scripts::churn());
     let config = elements("", &[&host], &access(&pipe, ""));
     let mut director = Director::plan_text(&format!("<director>{config}</director>")).start();
-    let addr: SocketAddr = director.addr();
-    assert_eq!(Churn::new(addr, 1000, 8).run().ok, 1000);
+    assert_eq!(Churn::new(director.addr(), 1000, 8).run().ok, 1000);
     let took = director.stop(PATIENCE);
     figure("end beside a stalled reader, ms", support::wait::ms(took));
 }

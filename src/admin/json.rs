@@ -311,6 +311,7 @@ mod tests {
         assert_eq!(service["groups"][0]["hosts"][0]["weight"], json!(3));
         assert_eq!(shown["reactors"][0]["values"]["turns"], json!(4));
         assert_eq!(shown["users"][0]["access"], json!("full"));
+        assert_eq!(shown["access_log"], json!({"written": 5, "dropped": 1, "failed": 2}));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -60,6 +60,13 @@ impl Target {
     /// Whether lines go there in one piece; else each goes alone, without its end.
     pub(super) const fn is_stream(&self) -> bool {
         matches!(self, Self::File(_))
+    }
+
+    /// Whether what goes there goes behind what went to the other one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let (Self::File(one), Self::File(other)) = (self, other) else { return false };
+        let identity = |file: &File| file.metadata().map(|data| (data.dev(), data.ino()));
+        matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
     }
 
     /// Writes bytes of a stream, or one line.

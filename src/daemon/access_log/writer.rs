@@ -152,10 +152,13 @@ impl Writer {
     }
 
     /// Goes on to another destination. Lines that the old one did not take in time go to the new one; the rest of one
-    /// that it has a part of goes nowhere.
+    /// that it has a part of goes nowhere, unless both are the same pipe or file.
     fn switch(&mut self, target: Option<Target>) {
-        let torn = self.pending.drop_torn();
-        self.logs.count(0, torn);
+        let same = self.pending.target.as_ref().zip(target.as_ref()).is_some_and(|(old, new)| old.is_same(new));
+        if !same {
+            let torn = self.pending.drop_torn();
+            self.logs.count(0, torn);
+        }
         self.pending.target = target;
     }
 }

@@ -34,6 +34,8 @@
 //! - `main` starts the others and waits for the reactors to end.
 //! - `signals` turns signals into [`model::command::Command`]s. A second request to end is obeyed by the handler itself.
 //! - `log` writes the lines that all others queue. Nobody waits for it: what it cannot write in time is lost and counted.
+//! - `access-log` takes records of connections out of a bounded queue a reactor, names them, and writes their lines;
+//!   `status` writes the status page into a file. Each only once the configuration has asked for it.
 //! - `manager` is the only writer of truth. It probes, resolves (names on a thread of their own), publishes whole
 //!   services with a generation, and writes the log of state changes.
 //! - `admin` serves the page and the API, `admin-auth` looks at passwords beside it, `control` serves the control socket,
@@ -42,7 +44,7 @@
 //!   accept and close allocates nothing but the growth of the slab, the buffer pool and the lists of who is to have a turn
 //!   to their peak.
 //!
-//! # Six flows
+//! # Seven flows
 //! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
 //!   [`balancer::Balancer::connected`] → bytes move both ways → both ended → [`balancer::Balancer::close`].
 //! - *A host fails*: [`balancer::Balancer::connect_failed`] names the next host for the same client, suspects the failed
@@ -55,6 +57,9 @@
 //!   a variant of the enum, an arm of the manager, a line in each front-end's table.
 //! - *A question*: which sessions are open, or cut these → every reactor's mailbox → each turn looks at a part of its
 //!   sessions → an answer a reactor. One that ends before drops the question, which whoever asked sees.
+//! - *A line of the access log*: a session's end → [`sys::access::AccessLog::ended`] copies a record without names into the
+//!   reactor's queue, or counts it as dropped → the thread `access-log`, woken unless it is at work → names, which the
+//!   manager told before any reactor knew the host → a line → file, syslog or datagram.
 //! - *The end*: SIGTERM → `Shutdown` → every reactor serves what its listeners have queued, closes them, and ends when
 //!   its last pair has finished or the drain timeout is over.
 //!

@@ -63,6 +63,7 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
         pipes_max: 4,
         rebalance: false,
         accept_batch: 16,
+        access: Arc::default(),
         panic_at: None,
     };
     let reactors = Reactors::start(&settings, Clock::start(), &reports).unwrap();
@@ -77,6 +78,7 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
         idle_timeout: Duration::from_secs(5),
         fin_timeout: Duration::from_secs(5),
         max_connections: None,
+        access_log: true,
         rotation: Arc::default(),
         counters: Arc::default(),
     });

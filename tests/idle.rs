@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use director::model::limits::TELL_AFTER;
 use support::process::Process;
+use support::scratch::Scratch;
 use support::wait::ms;
 use support::{Client, Config, Director, Host, PATIENCE, Service, figure, lock, scripts, sized, until};
 
@@ -86,6 +87,24 @@ fn idle_connections_make_no_wake_ups() {
         .collect();
     assert_sleeps(&director, &format!("{} connections open", clients.len()));
     drop(clients);
+    director.finish();
+}
+
+#[test]
+fn access_log_and_status_page_that_have_nothing_to_tell_make_no_wake_ups() {
+    let _alone = lock::alone();
+    let (host, folder) = (Host::serve("a", scripts::echo()), Scratch::new());
+    let [log, page] = ["access.log", "status.html"].map(|name| folder.path(name));
+    let more = format!("<access-log file='{}'/><status file='{}'/></director>", log.display(), page.display());
+    let text = Config::new(Service::with(&[&host])).xml().replace("</director>", &more);
+    let director = Director::plan_text(&text).start();
+    let client = Client::connect(director.addr());
+    client.send(b"hello");
+    assert_eq!(client.read_exact(5), b"hello");
+    Client::connect(director.addr()).finish_sending();
+    until(PATIENCE, "a line", || fs::read_to_string(&log).is_ok_and(|text| text.ends_with('\n')));
+    assert_sleeps(&director, "one connection open beside an access log");
+    drop(client);
     director.finish();
 }
 

@@ -116,6 +116,7 @@ fn config(hosts: u32) -> Config {
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        access_log: true,
     };
     let rules = Rules {
         host_check: Duration::from_secs(2),
@@ -125,7 +126,15 @@ fn config(hosts: u32) -> Config {
         fall: 1,
         config_check: None,
     };
-    Config { services: vec![service], manager: rules, log_file: None, admin: None, control: None }
+    Config {
+        services: vec![service],
+        manager: rules,
+        log_file: None,
+        access_log: None,
+        status: None,
+        admin: None,
+        control: None,
+    }
 }
 
 /// A client waits at each of so many services. Seconds to look for room for all of them.

@@ -140,6 +140,7 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
         idle_timeout: Duration::from_secs(600),
         fin_timeout: Duration::from_secs(60),
         max_connections: None,
+        access_log: true,
         rotation: Arc::default(),
         counters: Arc::default(),
     }

@@ -31,6 +31,11 @@ pub fn snapshot(snapshot: &Snapshot) -> Value {
         "services": snapshot.services.iter().map(service).collect::<Vec<_>>(),
         "reactors": snapshot.reactors.iter().map(reactor).collect::<Vec<_>>(),
         "users": users(&snapshot.users),
+        "access_log": snapshot.access_log.map(|log| json!({
+            "written": log.written,
+            "dropped": log.dropped,
+            "failed": log.failed,
+        })),
         "last_event": snapshot.last_event,
     })
 }
@@ -211,6 +216,7 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::access::AccessCounts;
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::scheduler::SchedulerKind;
@@ -294,6 +300,7 @@ mod tests {
             services: vec![service],
             reactors: vec![ReactorView { values: vec![("turns", 4)], turns: counts() }],
             users: vec![UserView { name: String::from("u"), full: true, password: true, key: false }],
+            access_log: Some(AccessCounts { written: 5, dropped: 1, failed: 2 }),
             last_event: 11,
         };
         let shown = snapshot(&whole);
@@ -304,6 +311,7 @@ mod tests {
         assert_eq!(service["groups"][0]["hosts"][0]["weight"], json!(3));
         assert_eq!(shown["reactors"][0]["values"]["turns"], json!(4));
         assert_eq!(shown["users"][0]["access"], json!("full"));
+        assert_eq!(shown["access_log"], json!({"written": 5, "dropped": 1, "failed": 2}));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct View<'a, T> {
     pub opened: Moment,
     /// When bytes moved last; before there are any, when its host accepted or its connect began.
     pub since: Moment,
+    /// Whether the access log is to tell of it.
+    pub is_logged: bool,
     /// The shell's part.
     pub io: &'a T,
 }
@@ -44,6 +46,7 @@ impl<T> Balancer<T> {
             state: session.state,
             opened: session.opened,
             since: session.since,
+            is_logged: service.spec.access_log,
             io: &session.io,
         })
     }

@@ -20,6 +20,7 @@ pub(super) fn service(service: &Service) -> Shown {
         ("idle-timeout", service.idle_timeout.map(show_time)),
         ("fin-timeout", service.fin_timeout.map(show_time)),
         ("max-connections", service.max_connections.map(|max| max.to_string())),
+        ("access-log", (!service.access_log).then(|| String::from("false"))),
     ])
 }
 

@@ -31,6 +31,7 @@ mod current;
 mod diff;
 mod error;
 mod guard;
+mod logs;
 mod read;
 mod rewrite;
 mod save;
@@ -59,6 +60,7 @@ pub use change::{apply, find_host};
 pub use current::Current;
 pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
+pub use logs::{AccessLog, LineFormat, LogTarget, StatusFile};
 pub use read::{load, parse};
 pub use rewrite::rewrite;
 pub use save::{SaveError, Saved, save};
@@ -86,6 +88,10 @@ pub struct Config {
     pub manager: Manager,
     /// Log file; none: standard error.
     pub log_file: Option<PathBuf>,
+    /// The log of connections; none: there is none.
+    pub access_log: Option<AccessLog>,
+    /// The status page in a file.
+    pub status: Option<StatusFile>,
     /// Administration.
     pub admin: Option<Admin>,
     /// The control socket.
@@ -174,6 +180,8 @@ pub struct Service {
     pub fin_timeout: Option<Duration>,
     /// Most open connections of the service.
     pub max_connections: Option<u32>,
+    /// Whether its connections are in the access log, if there is one.
+    pub access_log: bool,
 }
 
 /// A listener.

@@ -136,6 +136,8 @@ const TOP: &[Child] = &[
     at_most_one(&MANAGER),
     at_most_one(&CHECKTIME),
     at_most_one(&LOGGING),
+    at_most_one(&ACCESS_LOG),
+    at_most_one(&STATUS),
     at_most_one(&ADMIN),
     at_most_one(&CONTROL),
 ];
@@ -148,6 +150,7 @@ pub(super) static SERVICE: Rule = Rule {
         ("idle-timeout", TIME),
         ("fin-timeout", TIME),
         ("max-connections", NUMBER),
+        ("access-log", BOOLEAN),
     ],
     children: &[at_least_one(&LISTEN), at_least_one(&GROUP), at_most_one(&ENABLE)],
 };
@@ -222,6 +225,19 @@ static HEARTBEAT_RULE: Rule = Rule { name: "heartbeat", attributes: INTERVAL_AND
 static CONFIG_CHECK: Rule = Rule { name: "configCheck", attributes: INTERVAL_AND_ENABLE, children: &[] };
 static CHECKTIME: Rule = Rule { name: "checktime", attributes: &[("time", TIME)], children: &[] };
 static LOGGING: Rule = Rule { name: "logging", attributes: &[("file", "FILE")], children: &[] };
+static ACCESS_LOG: Rule = Rule {
+    name: "access-log",
+    attributes: &[
+        ("file", "FILE"),
+        ("syslog", "PATH|ADDRESS:PORT"),
+        ("udp", ADDRESS),
+        ("format", "text|json"),
+        ("start", BOOLEAN),
+        ("every", TIME),
+    ],
+    children: &[],
+};
+static STATUS: Rule = Rule { name: "status", attributes: &[("file", "FILE"), ("interval", TIME)], children: &[] };
 static CONTROL: Rule = Rule { name: "control", attributes: &[("socket", "PATH"), ("group", NAME)], children: &[] };
 
 static ADMIN: Rule = Rule {
@@ -262,7 +278,7 @@ mod tests {
             |name| ELEMENTS.iter().filter(|(rule, _)| rule.name == name).map(|(_, p)| p.clone()).collect::<Vec<_>>();
         assert_eq!(parents("host"), [["group"]]);
         assert_eq!(parents("checktime"), [["director", "manager"]]);
-        assert_eq!(ELEMENTS.len(), 16);
+        assert_eq!(ELEMENTS.len(), 18);
     }
 
     #[test]

@@ -102,7 +102,8 @@ fn settings(service: &Service) -> String {
     ];
     let times = times.into_iter().filter_map(|(name, time)| Some(format!("{name} {}", show_time(time?))));
     let max = service.max_connections.map(|max| format!("max-connections {max}"));
-    let settings: Vec<String> = times.chain(max).collect();
+    let unlogged = (!service.access_log).then(|| String::from("not in the access log"));
+    let settings: Vec<String> = times.chain(max).chain(unlogged).collect();
     if settings.is_empty() { String::new() } else { format!("  ({})", settings.join(", ")) }
 }
 
@@ -147,6 +148,13 @@ fn tail(config: &Config) -> Vec<String> {
         format!("heartbeat       {heartbeat}"),
         format!("log             {log}"),
     ];
+    if let Some(access) = &config.access_log {
+        lines.push(format!("access log      {}", access.to));
+    }
+    if let Some(status) = &config.status {
+        let every = status.interval.map_or_else(String::new, |time| format!(" every {}", show_time(time)));
+        lines.push(format!("status page     {}{every}", status.file.display()));
+    }
     lines.extend(administration(config));
     lines
 }

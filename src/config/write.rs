@@ -4,6 +4,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 
 use super::attributes::{self, given, unless};
+use super::logs;
 use super::schema::Dialect;
 use super::value::show_time;
 use super::{Admin, Config, Group, Manager, Service};
@@ -24,6 +25,12 @@ pub(super) fn write_as(config: &Config, dialect: Dialect) -> String {
         file.manager(&config.manager);
         if let Some(path) = &config.log_file {
             file.leaf("logging", &[("file", path.display().to_string())]);
+        }
+        if let Some(log) = &config.access_log {
+            file.leaf("access-log", &logs::shown_access_log(log));
+        }
+        if let Some(status) = &config.status {
+            file.leaf("status", &logs::shown_status(status));
         }
         if let Some(admin) = &config.admin {
             file.admin(admin);
@@ -152,7 +159,7 @@ mod tests {
     #[test]
     fn everything_is_written_in_one_form() {
         let text = r#"<director>
-  <service name="a &amp; b" connect-timeout="250ms" idle-timeout="10m" fin-timeout="90s" max-connections="9">
+  <service name="a &amp; b" connect-timeout="250ms" idle-timeout="10m" fin-timeout="90s" max-connections="9" access-log="false">
     <listen ip="[::1]:80"/>
     <group name="x" scheduler="leastconns">
       <host name="h" ip="web.example:80" weight="0" max="3"/>
@@ -168,6 +175,8 @@ mod tests {
     <configCheck interval="30s" enable="true"/>
   </manager>
   <logging file="/var/log/director.log"/>
+  <access-log syslog="/dev/log" format="json" start="true" every="1m"/>
+  <status file="/run/director.html" interval="10s"/>
   <admin>
     <web listen="127.0.0.1:7001" secure="true" refresh="5s" enable="true"/>
     <ssh listen="127.0.0.1:7002" enable="true"/>

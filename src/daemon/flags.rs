@@ -29,7 +29,7 @@ const fn tuning(long: &'static str, value: &'static str, help: &'static str, hel
 }
 
 /// The first screen.
-const FLAGS: [Flag; 19] = [
+const FLAGS: [Flag; 22] = [
     flag("Instead", "", "check", "", "print every error of CONFIG, or what would run"),
     flag("", "", "doctor", "", "what on this host limits it, and the remedy"),
     flag("", "", "demo", "", "balance over three built-in hosts, to try out"),
@@ -47,6 +47,9 @@ const FLAGS: [Flag; 19] = [
     flag("", "", "fin-timeout", "T", "a half-closed pair may be silent (1m)"),
     flag("", "", "drain-timeout", "T", "ending waits for connections (30s)"),
     flag("Process", "", "pidfile", "FILE", "lock FILE and write the process id there"),
+    flag("", "", "user", "NAME[:GROUP]", "become this user once everything is open"),
+    flag("", "", "chroot", "DIR", "have this root directory from then on"),
+    flag("", "w", "status-file", "FILE", "write an HTML status page there on SIGUSR1"),
     flag("", "", "log-level", "LEVEL", "error, warn, info, debug or trace (info)"),
     flag("", "", "log-format", "FORMAT", "text or json (text)"),
 ];
@@ -81,14 +84,13 @@ pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
 
 /// The help text: fits a terminal of 24 lines and 80 columns.
 pub(super) fn help() -> String {
-    let mut text = String::from("Usage: director [options] CONFIG     or one of those below, as --diff OLD NEW\n\n");
+    let mut text = String::from("Usage: director [options] CONFIG     or one of those below, as --diff OLD NEW\n");
     for Flag { group, short, long, value, help, .. } in &FLAGS {
         let short = if short.is_empty() { String::new() } else { format!("-{short},") };
         let long = format!("--{long} {value}");
         text.push_str(&format!("{group:8}{short:>4} {long:20} {help}\n"));
     }
-    text.push_str("\nT is a time: 250ms, 5s, 2m, 1h; a bare number is seconds.\n");
-    text.push_str("Exit codes: 0 fine, 1 configuration, 2 usage, 3 could not listen.\n");
+    text.push_str("T: 250ms, 5s, 2m, 1h or seconds. Exit: 0 fine, 1 configuration, 2 usage, 3 start\n");
     text
 }
 

@@ -1,24 +1,40 @@
-//! What the manager needs of the process: its configuration file and its log.
+//! What the manager needs of the process: its configuration file and its logs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::access_log::Access;
 use super::life::Source;
 use super::logging::Log;
+use super::status::Status;
 use crate::config::{self, Config, Current, SaveError, Saved};
 use crate::manager::run::Surroundings;
+use crate::model::access::AccessCounts;
 use crate::model::change::Refusal;
+use crate::model::id::HostId;
+use crate::model::service::ServiceSpec;
 
 /// The process around the manager.
 pub(super) struct House {
     file: Option<PathBuf>,
     log: Arc<Log>,
+    access: Arc<Access>,
+    status: Arc<Status>,
     current: Current,
 }
 
+/// What the process has besides its balancer.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) log: Arc<Log>,
+    pub(super) access: Arc<Access>,
+    pub(super) status: Arc<Status>,
+}
+
 impl House {
-    pub(super) fn new(source: &Source, log: Arc<Log>, current: Current) -> Self {
-        Self { file: source.file.clone(), log, current }
+    pub(super) fn new(source: &Source, parts: Parts, current: Current) -> Self {
+        let Parts { log, access, status } = parts;
+        Self { file: source.file.clone(), log, access, status, current }
     }
 }
 
@@ -31,11 +47,22 @@ impl Surroundings for House {
     }
 
     fn prepare(&mut self, config: &Config) -> Result<(), String> {
-        self.log.prepare(config.log_file.as_deref()).map_err(|error| error.to_string())
+        self.log.prepare(config.log_file.as_deref()).map_err(|error| error.to_string())?;
+        self.access.prepare(config.access_log.as_ref()).map_err(|error| error.to_string())
+    }
+
+    fn publishes(&mut self, spec: &ServiceSpec, place: &dyn Fn(HostId) -> (String, String)) {
+        self.access.learn(spec, place);
+    }
+
+    fn access_counts(&self) -> Option<AccessCounts> {
+        self.access.counts()
     }
 
     fn applied(&mut self, config: &Config) {
         self.log.commit();
+        self.access.commit();
+        self.status.want(config.status.as_ref());
         self.current.set(config.clone());
     }
 
@@ -53,7 +80,8 @@ impl Surroundings for House {
     }
 
     fn reopen_log(&mut self) -> Result<(), String> {
-        self.log.reopen().map_err(|error| error.to_string())
+        self.log.reopen().map_err(|error| error.to_string())?;
+        self.access.reopen().map_err(|error| error.to_string())
     }
 
     fn set_log_level(&mut self, level: &str) -> Result<(), String> {

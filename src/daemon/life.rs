@@ -11,13 +11,17 @@ use std::thread;
 use log::{error, info, warn};
 
 use super::Failure;
+use super::access_log::Access;
+use super::confine::Confinement;
 use super::front::{self, Front};
-use super::house::House;
+use super::house::{House, Parts};
 use super::kernel;
 use super::logging::{Log, log_panics};
 use super::options::{Options, Spread};
 use super::pidfile::Pidfile;
 use super::signals::{Receiver, Watch};
+use super::status::Status;
+use crate::admin;
 use crate::config::{Config, Current};
 use crate::instance::limits::{self, Asked, Machine, Plan};
 use crate::instance::{Balancer, counted};
@@ -41,11 +45,13 @@ pub(super) struct Source {
 /// # Errors
 /// The balancer cannot start. It then has served nobody.
 pub(super) fn run(options: &Options, source: Source, greet: impl FnOnce()) -> Result<(), Failure> {
+    // Before there is any thread, because of those started later it holds only for their children.
+    let confinement = Confinement::prepare(options, &source.config)?;
     let log = Log::start(source.config.log_file.as_deref(), options.log_level, options.log_format);
     let log = Arc::new(log.map_err(Failure::Log)?);
     let _written = WrittenAtEnd(Arc::clone(&log));
     log_panics();
-    let result = serve(options, source, &log, greet);
+    let result = serve(options, source, &log, confinement.as_ref(), greet);
     if let Err(failure) = &result
         && !log.is_stderr()
     {
@@ -54,7 +60,13 @@ pub(super) fn run(options: &Options, source: Source, greet: impl FnOnce()) -> Re
     result
 }
 
-fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()) -> Result<(), Failure> {
+fn serve(
+    options: &Options,
+    source: Source,
+    log: &Arc<Log>,
+    confinement: Option<&Confinement>,
+    greet: impl FnOnce(),
+) -> Result<(), Failure> {
     let cpus = cpus(options);
     let asked = Asked {
         threads: cpus.len(),
@@ -68,8 +80,14 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
     let plan = limits::plan(machine, asked).map_err(|refusal| Failure::Usage(refusal.to_string()))?;
     let clock = Clock::start();
     let desk = Desk::new(clock).map_err(|error| Failure::start("start the manager", &error))?;
+    let current = Current::new(source.config.clone());
+    let access = Arc::new(Access::new(cpus.len()));
+    let opened = access.prepare(source.config.access_log.as_ref());
+    opened.map_err(Failure::Access)?;
+    let status = Arc::new(Status::new(admin::Desk::new(desk.commands(), current.clone()), options.status_file.clone()));
+    let parts = Parts { log: Arc::clone(log), access: Arc::clone(&access), status: Arc::clone(&status) };
     // Who reads the process id from the file may send a signal at once.
-    let _signals = watch(options, &desk, log).map_err(|error| Failure::start("take signals", &error))?;
+    let _signals = watch(options, &desk, parts.clone()).map_err(|error| Failure::start("take signals", &error))?;
     let pidfile = options.pidfile.as_deref().map(Pidfile::take).transpose();
     let _pidfile = pidfile.map_err(|error| Failure::Usage(error.to_string()))?;
 
@@ -81,23 +99,27 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
         warn!("{line}");
     }
     let front = Front::open(&source.config)?;
-    let settings = settings(options, cpus, plan);
-    let current = Current::new(source.config.clone());
-    let house = Box::new(House::new(&source, Arc::clone(log), current.clone()));
+    access.commit();
+    let settings = settings(options, cpus, plan, &access);
+    let house = Box::new(House::new(&source, parts, current.clone()));
     let defaults = defaults(options, steering);
     let balancer = Balancer::launch(&source.config, &settings, defaults, house, current, desk, clock)
         .map_err(|error| Failure::Start(error.to_string()))?;
     let _front = front.start(&source.config, balancer.desk())?;
+    if let Some(confinement) = confinement {
+        confinement.enter(&source.config, options.pidfile.as_deref())?;
+    }
     info!("{}", ready(&source.config, settings.cpus.len()));
+    status.want(source.config.status.as_ref());
     greet();
     let cut = balancer.join();
+    access.finish();
     info!("stopped: {} cut", counted(cut, "connection"));
     Ok(())
 }
 
-fn watch(options: &Options, desk: &Desk, log: &Arc<Log>) -> io::Result<Watch> {
-    let (commands, log) = (desk.commands(), Arc::clone(log));
-    Watch::start(Receiver { commands, log, drain_timeout: options.drain_timeout() })
+fn watch(options: &Options, desk: &Desk, parts: Parts) -> io::Result<Watch> {
+    Watch::start(Receiver { commands: desk.commands(), parts, drain_timeout: options.drain_timeout() })
 }
 
 fn defaults(options: &Options, steering: Steering) -> Defaults {
@@ -139,7 +161,7 @@ fn steering(spread: Spread, cpus: &[Option<usize>]) -> Result<Steering, Failure>
     })
 }
 
-fn settings(options: &Options, cpus: Vec<Option<usize>>, plan: Plan) -> Settings {
+fn settings(options: &Options, cpus: Vec<Option<usize>>, plan: Plan, access: &Access) -> Settings {
     Settings {
         cpus,
         max_connections: plan.max_connections,
@@ -149,6 +171,7 @@ fn settings(options: &Options, cpus: Vec<Option<usize>>, plan: Plan) -> Settings
         rebalance: options.rebalance,
         pipes_max: plan.pipes_max,
         accept_batch: options.accept_batch,
+        access: Arc::clone(access.logs()),
         panic_at: panic_at(),
     }
 }

@@ -3,6 +3,8 @@
 //! It reads the command line and the configuration, starts the manager and the reactors, and waits. It takes no
 //! decision about any connection or host.
 
+mod access_log;
+mod confine;
 mod demo;
 mod doctor;
 mod flags;
@@ -14,6 +16,7 @@ mod logging;
 mod options;
 mod pidfile;
 mod signals;
+mod status;
 mod values;
 
 use std::ffi::OsString;
@@ -26,6 +29,7 @@ use crate::admin::words::{self, show::paint::Paint};
 use crate::config;
 use crate::ctl::password;
 use crate::instance::counted;
+use access_log::AccessError;
 use life::Source;
 use logging::LogError;
 use options::{Options, Request};
@@ -50,6 +54,8 @@ enum Failure {
     Config(config::Errors),
     /// The log that the configuration asks for cannot be written.
     Log(LogError),
+    /// So is the access log.
+    Access(AccessError),
     /// The command line is wrong, or asks for more than can be had.
     Usage(String),
     /// So many findings about this host would bite.
@@ -65,7 +71,7 @@ impl Failure {
 
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Log(_) | Self::Host(_) => 1,
+            Self::Config(_) | Self::Log(_) | Self::Access(_) | Self::Host(_) => 1,
             Self::Usage(_) => 2,
             Self::Start(_) => 3,
         }
@@ -76,7 +82,7 @@ impl Failure {
         match self {
             Self::Config(errors) => format!("{errors}\n"),
             Self::Usage(_) => format!("director: {self}\nTry \"director --help\".\n"),
-            Self::Log(_) | Self::Host(_) | Self::Start(_) => format!("director: {self}\n"),
+            Self::Log(_) | Self::Access(_) | Self::Host(_) | Self::Start(_) => format!("director: {self}\n"),
         }
     }
 }
@@ -86,6 +92,7 @@ impl Display for Failure {
         match self {
             Self::Config(errors) => errors.fmt(f),
             Self::Log(error) => error.fmt(f),
+            Self::Access(error) => error.fmt(f),
             Self::Host(findings) => write!(f, "{findings} about this host would bite"),
             Self::Usage(problem) | Self::Start(problem) => problem.fmt(f),
         }

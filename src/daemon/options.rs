@@ -86,6 +86,12 @@ pub(super) struct Options {
     pub(super) drain_timeout: Option<Duration>,
     /// Where the process id goes.
     pub(super) pidfile: Option<PathBuf>,
+    /// Who the process is to be, `NAME[:GROUP]`.
+    pub(super) user: Option<String>,
+    /// The root directory that the process is to have.
+    pub(super) chroot: Option<PathBuf>,
+    /// Where the status page goes, if the configuration does not say.
+    pub(super) status_file: Option<PathBuf>,
     /// What is logged.
     pub(super) log_level: LevelFilter,
     /// How it is logged.
@@ -184,6 +190,9 @@ fn options(values: &mut Values<'_>) -> Result<Options, String> {
         fin_timeout: values.time("fin-timeout", config::positive_time)?.unwrap_or(FIN_TIMEOUT),
         drain_timeout: values.time("drain-timeout", config::time)?,
         pidfile: values.path("pidfile")?,
+        user: values.0.opt_str("user"),
+        chroot: values.path("chroot")?,
+        status_file: values.path("status-file")?,
         log_level: values.one_of("log-level", &LEVELS)?.unwrap_or(LevelFilter::Info),
         log_format: values.one_of("log-format", &FORMATS)?.unwrap_or(Format::Text),
     })
@@ -288,7 +297,7 @@ mod tests {
     fn all_flags_are_taken() {
         let options = run(
             "-t 3 --pin --steer --rebalance --max-connections 9 --backlog 8 --accept-batch 7 --buffer-size 4k --splice on \
-             --connect-timeout 6 --idle-timeout 5m --fin-timeout 400ms --drain-timeout 0 --pidfile p \
+             --connect-timeout 6 --idle-timeout 5m --fin-timeout 400ms --drain-timeout 0 --pidfile p --user u:g --chroot /c -w w \
              --log-level trace --log-format json --defer-accept 9s --fastopen 5 --host-fastopen yes --send-buffer 64k \
              --quick-ack no --source 10.0.0.1-10.0.0.4 c.xml",
         );
@@ -312,6 +321,9 @@ mod tests {
             fin_timeout: Duration::from_millis(400),
             drain_timeout: Some(Duration::ZERO),
             pidfile: Some(PathBuf::from("p")),
+            user: Some(String::from("u:g")),
+            chroot: Some(PathBuf::from("/c")),
+            status_file: Some(PathBuf::from("w")),
             log_level: LevelFilter::Trace,
             log_format: Format::Json,
         };

@@ -88,9 +88,11 @@ impl Pidfile {
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        if is_in_place(&self.file, &self.path) {
-            // A folder that may no longer be written keeps a file that is not locked, which is in nobody's way.
-            let _ = fs::remove_file(&self.path);
+        let is_removed = is_in_place(&self.file, &self.path) && fs::remove_file(&self.path).is_ok();
+        if !is_removed && self.file.metadata().is_ok_and(|data| data.nlink() > 0) {
+            // A folder that may no longer be written, or that a new root has put out of reach, keeps a file that names
+            // nobody and is not locked, which is in nobody's way.
+            let _ = self.file.set_len(0);
         }
     }
 }

@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
-use super::logging::Log;
+use super::house::Parts;
 use crate::model::command::{Command, Origin, Request};
 use crate::sys::mailbox::Mailbox;
 
@@ -30,12 +30,11 @@ pub(super) struct Watch {
 }
 
 /// What a signal needs to be obeyed.
-#[derive(Debug)]
 pub(super) struct Receiver {
     /// The manager's.
     pub(super) commands: Mailbox<Request>,
-    /// Reopened on `SIGHUP`.
-    pub(super) log: Arc<Log>,
+    /// The logs are reopened on `SIGHUP`, the status page is written on `SIGUSR1`.
+    pub(super) parts: Parts,
     /// How long ending waits for connections; for the log.
     pub(super) drain_timeout: Duration,
 }
@@ -84,12 +83,18 @@ impl Receiver {
             }
             SIGHUP => {
                 info!("SIGHUP: the log is reopened and the configuration read again");
-                if let Err(error) = self.log.reopen() {
+                if let Err(error) = self.parts.log.reopen() {
                     error!("{error}; the log stays where it is");
+                }
+                if let Err(error) = self.parts.access.reopen() {
+                    error!("{error}; the access log stays where it is");
                 }
                 self.tell(Command::Reload { confirm: None }, "SIGHUP");
             }
-            SIGUSR1 => self.tell(Command::LogCounters, "SIGUSR1"),
+            SIGUSR1 => {
+                self.parts.status.write_now();
+                self.tell(Command::LogCounters, "SIGUSR1");
+            }
             SIGUSR2 => self.tell(Command::LogLoops, "SIGUSR2"),
             other => warn!("signal {other} is not expected"),
         }

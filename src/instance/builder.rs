@@ -1,5 +1,6 @@
 //! Services made in code.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -70,7 +71,15 @@ impl Builder {
             fall: 1,
             config_check: None,
         };
-        let config = Config { services: Vec::new(), manager, log_file: None, admin: None, control: None };
+        let config = Config {
+            services: Vec::new(),
+            manager,
+            log_file: None,
+            access_log: None,
+            status: None,
+            admin: None,
+            control: None,
+        };
         Self { config: Ok(config), threads: None, max_connections: None }
     }
 
@@ -162,6 +171,7 @@ impl Builder {
             pipes_max: plan.pipes_max,
             accept_batch: ACCEPT_BATCH,
             rebalance: false,
+            access: Arc::default(),
             panic_at: None,
         };
         let defaults = Defaults {

@@ -63,6 +63,7 @@ impl Registry {
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
             fin_timeout: config.fin_timeout.unwrap_or(settings.fin_timeout),
             max_connections: config.max_connections,
+            access_log: config.access_log,
             rotation,
             counters: Arc::clone(&service.counters),
         }
@@ -100,6 +101,7 @@ fn same(a: &ServiceSpec, b: &ServiceSpec) -> bool {
         && a.idle_timeout == b.idle_timeout
         && a.fin_timeout == b.fin_timeout
         && a.max_connections == b.max_connections
+        && a.access_log == b.access_log
         && a.hosts.len() == b.hosts.len()
         && a.hosts.iter().zip(&b.hosts).all(|(a, b)| same_host(a, b))
 }

@@ -177,6 +177,13 @@ pub const REACTORS_MAX: usize = 64;
 
 /// Messages a channel between two threads holds before it is full.
 pub const CHANNEL_MAX: usize = 4096;
+/// Records of an access log that wait in a reactor for the thread that writes them; what comes after is counted and
+/// dropped. Some 2 MB a reactor, where there is such a log.
+pub const ACCESS_RECORDS_MAX: usize = 8192;
+/// Looks at the sessions that last, in the time between two lines of one.
+pub const ACCESS_LOOKS: u32 = 4;
+/// Time until sessions that last are looked at again while too many records wait.
+pub const ACCESS_CROWDED_PAUSE: Duration = Duration::from_millis(10);
 /// Log lines that wait for a slow log; what comes after is counted and dropped.
 pub const LOG_LINES_MAX: usize = 4096;
 /// Longest message of a log line, in bytes; the rest is cut off.

@@ -31,6 +31,8 @@ pub struct ServiceSpec {
     pub fin_timeout: Duration,
     /// Most open connections of this service over all reactors.
     pub max_connections: Option<u32>,
+    /// Whether the access log tells of its connections.
+    pub access_log: bool,
     /// The position of round robin, shared by all reactors, kept over publications.
     pub rotation: Arc<Rotation>,
     /// Kept over publications.

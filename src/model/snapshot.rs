@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use super::access::AccessCounts;
 use super::outcome::CloseReason;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub reactors: Vec<ReactorView>,
     /// Administrators' names, with what they may do and how they may come in.
     pub users: Vec<UserView>,
+    /// What became of the lines of the access log; none: there is none.
+    pub access_log: Option<AccessCounts>,
     /// The number of the last event.
     pub last_event: u64,
 }

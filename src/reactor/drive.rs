@@ -66,7 +66,7 @@ impl Reactor {
         if !pair.connected {
             return 0;
         }
-        let before = pair.up.moved + pair.down.moved;
+        let (before, silent) = (pair.up.moved + pair.down.moved, pair.down.moved == 0);
         let held = pair.up.held.is_some() || pair.down.held.is_some();
         let stopped = [Side::Host, Side::Client].map(|from| {
             let (from, to, flow) = pair.direction(from);
@@ -74,6 +74,7 @@ impl Reactor {
         });
         let moved = pair.up.moved + pair.down.moved - before;
         let tells = pair.has_to_tell();
+        let answered = silent && pair.down.moved > 0;
         // A write found the host gone after its own direction had its turn.
         let unread = pair.host.broken && pair.host.readable && !pair.host.read_done;
         let unread = unread && stopped[0] == Stopped::Idle && pair.down.held.is_none();
@@ -82,6 +83,9 @@ impl Reactor {
         }
         if tells {
             self.note_moved(now, key);
+        }
+        if answered {
+            self.note_answered(now, key);
         }
         for stopped in stopped {
             self.wait_for(now, key, stopped);

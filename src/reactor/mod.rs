@@ -4,6 +4,7 @@
 //! [`crate::balancer`]. It knows no names, no groups, no files, and never waits for another thread. A panic ends one
 //! reactor's sessions, never the process: the thread starts afresh from what it had been told.
 
+mod access;
 mod buffers;
 mod drive;
 mod gate;
@@ -31,6 +32,7 @@ use crate::model::id::ReactorId;
 use crate::model::limits::PANIC_PAUSE;
 use crate::model::report::Report;
 use crate::model::update::Update;
+use crate::sys::access::AccessLogs;
 use crate::sys::clock::Clock;
 use crate::sys::cpu;
 use crate::sys::mailbox::Mailbox;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub accept_batch: usize,
     /// Whether clients are handed to reactors with fewer connections.
     pub rebalance: bool,
+    /// Where records for the access log go.
+    pub access: Arc<AccessLogs>,
     /// For tests of containment: the reactor panics at this accepted connection. Debug builds only.
     pub panic_at: Option<u64>,
 }
@@ -92,6 +96,7 @@ impl Reactors {
         let polls = settings.cpus.iter().map(|_| Poll::new()).collect::<io::Result<Vec<Poll>>>()?;
         let waker = |poll: &Poll| Waker::new(poll.registry(), Meaning::Waker.token()).map(Arc::new);
         let wakers = polls.iter().map(waker).collect::<io::Result<Vec<_>>>()?;
+        settings.access.wake_with(wakers.clone());
         let gate = Arc::new(Gate::new(settings.max_connections, wakers.clone()));
         let mut reactors = Self { mailboxes: Vec::new(), counters: Vec::new(), threads: Vec::new() };
         let (neighbours, handed): (Vec<_>, Vec<_>) = wakers.iter().map(neighbour).unzip();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use mio::{Events, Poll};
 use slab::Slab;
 
 use super::Settings;
+use super::access::Access;
 use super::buffers::{Bounds, Buffers};
 use super::gate::Gate;
 use super::hand::{Handed, Neighbour};
@@ -30,6 +32,7 @@ use crate::model::rng::Rng;
 use crate::model::service::{ListenerSpec, ServiceSpec};
 use crate::model::time::Moment;
 use crate::model::update::Update;
+use crate::sys::access::AccessLog;
 use crate::sys::clock::Clock;
 use crate::sys::mailbox::Mailbox;
 
@@ -78,6 +81,8 @@ pub(super) struct Reactor {
     pub(super) short: Vec<Key>,
     /// Pairs that have moved bytes which their hosts' counters do not show.
     pub(super) untold: Untold,
+    /// What the access log is to be told.
+    pub(super) access: Access,
     /// What is asked of the sessions, the oldest first.
     pub(super) questions: VecDeque<Question>,
     /// Turns of the loop so far.
@@ -126,6 +131,7 @@ impl Reactor {
             starved: Vec::new(),
             short: Vec::new(),
             untold: Untold::default(),
+            access: Access::new(AccessLog::new(&parts.settings.access, usize::from(parts.id.0))),
             questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
@@ -207,6 +213,7 @@ impl Reactor {
             self.take_handed(now);
         }
         self.answer(now);
+        self.tell_ongoing(now);
         self.serve_waiting(now);
         self.serve_short(now);
         self.resume(now);
@@ -224,6 +231,7 @@ impl Reactor {
             if self.balancer.is_oversized() {
                 self.balancer.shrink();
             }
+            self.access.shrink(self.balancer.slots());
         } else if self.shrink_at.is_none() && (self.buffers.keeps_any() || self.balancer.is_oversized()) {
             self.shrink_at = Some(now.after(SHRINK_AFTER));
         }
@@ -282,6 +290,11 @@ impl Reactor {
         }
     }
 
+    /// The moment of this turn.
+    pub(super) const fn now(&self) -> Moment {
+        self.clock.last()
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.world.drain_until.is_some()
     }
@@ -306,9 +319,10 @@ impl Reactor {
         if !self.ready.is_empty() || starved || !self.questions.is_empty() {
             return Some(Duration::ZERO);
         }
-        let untold = self.untold.deadline();
-        let deadlines = [self.balancer.next_deadline(), untold, self.resume_at, self.shrink_at, self.world.drain_until];
-        let first = deadlines.into_iter().flatten().min()?;
+        let told = [self.untold.deadline(), self.access.deadline()];
+        let own = [self.balancer.next_deadline(), self.resume_at, self.shrink_at, self.world.drain_until];
+        let deadlines = own.into_iter().chain(told);
+        let first = deadlines.flatten().min()?;
         Some(first.since(self.clock.last()))
     }
 
@@ -330,6 +344,8 @@ impl Reactor {
     /// After a panic: settles the accounts of all sessions and resets their sockets. Returns the poll, what the
     /// reactor had been told, and how many pairs were lost.
     pub(super) fn abandon(mut self) -> (Poll, World, u32) {
+        // What is told here must not stand in the way of what is settled below.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.log_lost()));
         let lost = self.balancer.abandon();
         let count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
         for mut pair in lost {

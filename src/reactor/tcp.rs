@@ -41,6 +41,7 @@ impl Reactor {
             self.gate.cancel();
             return;
         };
+        self.note_opened(now, key);
         #[cfg(debug_assertions)]
         self.panic_if_asked();
         let registry = self.poll.registry();
@@ -87,6 +88,7 @@ impl Reactor {
 
     fn connect(&mut self, key: Key, target: Target) -> Result<(), Blame> {
         self.drop_host(key);
+        self.note_attempt(key);
         // An atomic count where somebody asked for options, nothing elsewhere.
         let outbound = self.balancer.outbound(key).cloned();
         let Some(pair) = self.balancer.io(key) else { return Ok(()) };
@@ -143,6 +145,7 @@ impl Reactor {
                 pair.take_early();
                 pair.host.note(event);
                 self.balancer.connected(now, key);
+                self.note_connected(now, key);
                 self.attend(now, key);
             }
             Some(Err(Blame::Host(Fault::Reset))) => {
@@ -152,6 +155,7 @@ impl Reactor {
                 pair.take_early();
                 (pair.host.broken, pair.host.readable, pair.host.read_on) = (true, true, true);
                 self.balancer.connected(now, key);
+                self.note_connected(now, key);
                 self.attend(now, key);
             }
             Some(Err(blame)) => {
@@ -252,6 +256,7 @@ impl Reactor {
     pub(super) fn close(&mut self, now: Moment, key: Key, reason: CloseReason) {
         let Some(pair) = self.balancer.io(key) else { return };
         let untold = pair.untold();
+        self.log_ended(now, key, reason);
         let Some(mut pair) = self.balancer.close(now, key, reason, untold) else { return };
         pair.up.discard(&mut self.buffers);
         pair.down.discard(&mut self.buffers);

@@ -73,7 +73,7 @@ impl Clock {
 
     /// The last reading.
     #[must_use]
-    pub fn last(&self) -> Moment {
+    pub const fn last(&self) -> Moment {
         self.last
     }
 

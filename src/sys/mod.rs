@@ -1,11 +1,13 @@
 //! The operating system, and the only unsafe code. Mechanism without policy: nothing here decides anything.
 
+pub mod access;
 pub mod child;
 pub mod clock;
 pub mod cpu;
 pub mod listener;
 pub mod mailbox;
 pub mod options;
+pub mod privileges;
 pub mod process;
 pub mod socket;
 pub mod splice;

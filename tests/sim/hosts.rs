@@ -91,6 +91,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         idle_timeout: Some(Duration::from_secs(1 + rng.below(5))),
         fin_timeout: Some(Duration::from_secs(1)),
         max_connections: rng.one_in(4).then_some(30),
+        access_log: true,
     };
     let manager = Manager {
         host_check: Duration::from_millis(200 + rng.below(1000)),
@@ -100,5 +101,13 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         fall: 1 + u32::try_from(rng.below(3)).unwrap(),
         config_check: None,
     };
-    Config { services: vec![service], manager, log_file: None, admin: None, control: None }
+    Config {
+        services: vec![service],
+        manager,
+        log_file: None,
+        access_log: None,
+        status: None,
+        admin: None,
+        control: None,
+    }
 }

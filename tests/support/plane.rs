@@ -48,6 +48,7 @@ impl Plane {
             pipes_max: 4,
             rebalance: false,
             accept_batch: 16,
+            access: Arc::default(),
             panic_at: None,
         };
         change(&mut settings);
@@ -113,6 +114,7 @@ pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
         idle_timeout: LONG,
         fin_timeout: LONG,
         max_connections: None,
+        access_log: true,
         rotation: Arc::default(),
         counters: Arc::default(),
     }

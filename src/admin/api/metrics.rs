@@ -21,6 +21,7 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
     hosts(&mut text, snapshot);
     host_times(&mut text, snapshot);
     reactors(&mut text, snapshot);
+    access_log(&mut text, snapshot);
     text.0
 }
 
@@ -187,6 +188,20 @@ fn reactors(text: &mut Text, snapshot: &Snapshot) {
     let mut family = text.family("director_reactor_turn_seconds", "histogram", "How long turns of the loop took.");
     for (number, reactor) in snapshot.reactors.iter().enumerate() {
         family.histogram(&[("reactor", &number.to_string())], &reactor.turns, None);
+    }
+}
+
+fn access_log(text: &mut Text, snapshot: &Snapshot) {
+    let Some(log) = snapshot.access_log else { return };
+    text.family("director_access_log_lines_total", "counter", "Lines of the access log that were written.").sample(
+        "",
+        &[],
+        log.written,
+    );
+    let help = "Lines that are missing: no room in the queue, or not taken by their destination.";
+    let mut family = text.family("director_access_log_lost_total", "counter", help);
+    for (reason, lost) in [("queue", log.dropped), ("write", log.failed)] {
+        family.sample("", &[("reason", reason)], lost);
     }
 }
 

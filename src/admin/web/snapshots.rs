@@ -81,6 +81,7 @@ mod tests {
             services: Vec::new(),
             reactors: Vec::new(),
             users: Vec::new(),
+            access_log: None,
             last_event: 0,
         })
     }

@@ -56,6 +56,7 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         idle_timeout: Duration::from_secs(60),
         fin_timeout: Duration::from_secs(10),
         max_connections: None,
+        access_log: true,
         rotation: Arc::default(),
         counters: Arc::default(),
     }

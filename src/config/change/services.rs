@@ -21,6 +21,7 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        access_log: true,
     };
     let service = edited(&bare, &["name"], asked)?;
     let told = format!("service {} added; it listens on {address} once it has a host", service.name);
@@ -113,6 +114,7 @@ fn edited(before: &Service, fixed: &[&str], asked: &Attributes) -> Result<Servic
         idle_timeout: texts.read("idle-timeout", value::positive_time)?,
         fin_timeout: texts.read("fin-timeout", value::positive_time)?,
         max_connections: texts.read("max-connections", value::count)?,
+        access_log: texts.read("access-log", value::boolean)?.unwrap_or(true),
         ..before.clone()
     })
 }

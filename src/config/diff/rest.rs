@@ -3,6 +3,7 @@
 use super::words::{self, KEPT, WITH_RELOAD};
 use super::{Draft, pair};
 use crate::config::attributes::{self, Shown};
+use crate::config::logs;
 use crate::config::{Config, User};
 use crate::model::change::{Attributes, Change};
 
@@ -45,6 +46,24 @@ pub(super) fn settings(draft: &mut Draft, from: &Config, to: &Config) {
             format!("log: {} → {}", before.unwrap_or_else(standard_error), file.clone().unwrap_or_else(standard_error));
         draft.step(Change::SetLog { file }, what, "kept; lines from then on go there");
     }
+    logs_and_status(draft, from, to);
+    administration(draft, from, to);
+}
+
+fn logs_and_status(draft: &mut Draft, from: &Config, to: &Config) {
+    let access = |config: &Config| config.access_log.as_ref().map(logs::shown_access_log);
+    with_reload(draft, ("access log", access(from), access(to)), |names| match names {
+        None => "no longer written",
+        Some(_) => "kept; lines from then on go there",
+    });
+    let status = |config: &Config| config.status.as_ref().map(logs::shown_status);
+    with_reload(draft, ("status page", status(from), status(to)), |names| match names {
+        None => "no longer written",
+        Some(_) => "taken over at once",
+    });
+}
+
+fn administration(draft: &mut Draft, from: &Config, to: &Config) {
     let web = |config: &Config| Some(attributes::web(config.admin.as_ref()?.web.as_ref()?));
     with_reload(draft, ("administration page", web(from), web(to)), |names| match names {
         None => "no longer served, its connections end",

@@ -75,9 +75,12 @@ fn usual(name: &str) -> &'static str {
     match name {
         "weight" => "1",
         "state" => "up",
+        "access-log" => "true",
+        "format" => "text",
+        "start" => "false",
         "scheduler" => SchedulerKind::RoundRobin.name(),
         "secure" => "false",
-        "heartbeat" | "config-check" => "off",
+        "heartbeat" | "config-check" | "every" => "off",
         "max" | "max-connections" | "refresh" | "names" | "certificate" | "group" => "none",
         _ => "usual",
     }

@@ -9,7 +9,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::config::{Access, Address, Admin, Config, Control, Group, Host, Listen, Manager, Service, User, Web};
+use crate::config::{
+    Access, AccessLog, Address, Admin, Config, Control, Group, Host, LineFormat, Listen, LogTarget, Manager, Service,
+    StatusFile, User, Web,
+};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
     SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
@@ -23,22 +26,58 @@ use crate::model::status::AdminState;
 /// Any valid configuration. Listeners are on ports below 20000, each on its own or on 0, hosts above: none meet.
 pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
     let control = (path(), of(name())).prop_map(|(socket, group)| Control { socket, group });
-    let parts = (vec(service(), 1..4), manager(), of(path()), of(admin()), of(control));
-    parts.prop_map(|(services, manager, log_file, admin, control)| {
-        let mut config = Config { services, manager, log_file, admin, control };
+    let logs = (of(path()), of(access_log()), of(status()));
+    let parts = (vec(service(), 1..4), manager(), logs, of(admin()), of(control));
+    parts.prop_map(|(services, manager, (log_file, access_log, status), admin, control)| {
+        let mut config = Config { services, manager, log_file, access_log, status, admin, control };
         separate(&mut config);
         config
     })
 }
 
+fn access_log() -> impl Strategy<Value = AccessLog> {
+    let addr = || {
+        (any::<Ipv4Addr>(), 1..=u16::MAX)
+            .prop_filter_map("an address", |(ip, port)| (!ip.is_unspecified()).then(|| SocketAddr::from((ip, port))))
+    };
+    let to = prop_oneof![
+        path().prop_map(LogTarget::File),
+        "/[a-z/]{1,40}".prop_map(|path| LogTarget::SyslogSocket(path.into())),
+        addr().prop_map(LogTarget::Syslog),
+        addr().prop_map(LogTarget::Udp),
+    ];
+    let format = select(&[LineFormat::Text, LineFormat::Json][..]);
+    let parts = (to, format, any::<bool>(), of(seconds()));
+    parts.prop_map(|(to, format, start, every)| AccessLog { to, format, start, every })
+}
+
+fn status() -> impl Strategy<Value = StatusFile> {
+    (path(), of(seconds())).prop_map(|(file, interval)| StatusFile { file, interval })
+}
+
+fn seconds() -> impl Strategy<Value = Duration> {
+    (1..10_000_u64).prop_map(Duration::from_secs)
+}
+
 fn service() -> impl Strategy<Value = Service> {
     let times = (of(positive_time()), of(positive_time()), of(positive_time()));
     let listen = (address(), listen_options()).prop_map(|(address, options)| Listen { address, options });
-    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, of(1..=u32::MAX));
-    parts.prop_map(|(name, listens, groups, enabled, times, max_connections)| {
+    let rest = (of(1..=u32::MAX), any::<bool>());
+    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, rest);
+    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, access_log))| {
         let enabled = Some(enabled.index(groups.len()));
         let (connect_timeout, idle_timeout, fin_timeout) = times;
-        Service { name, listens, groups, enabled, connect_timeout, idle_timeout, fin_timeout, max_connections }
+        Service {
+            name,
+            listens,
+            groups,
+            enabled,
+            connect_timeout,
+            idle_timeout,
+            fin_timeout,
+            max_connections,
+            access_log,
+        }
     })
 }
 

@@ -285,6 +285,7 @@ fn add_if_valid(
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        access_log: true,
     };
     for (address, backlog) in listens {
         let address = value::listen_address(address).unwrap();

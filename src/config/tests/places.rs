@@ -23,7 +23,7 @@ fn root_that_is_unknown_is_refused() {
 fn unknown_element_is_refused_with_the_nearest() {
     let text = format!("<director>{SERVICE}\n  <servce/></director>");
     let expected = "f:2:3: unknown element <servce> in <director>, expected <service>, <manager>, <checktime>, <logging>, \
-                    <admin> or <control>; did you mean \"service\"?";
+                    <access-log>, <status>, <admin> or <control>; did you mean \"service\"?";
     assert_eq!(errors(&text), expected);
 }
 

@@ -4,6 +4,7 @@
 
 mod admin;
 pub(super) mod listeners;
+mod logs;
 mod manager;
 mod names;
 mod service;
@@ -23,10 +24,20 @@ pub(super) fn config(dialect: Dialect, root: &Element<'_>, errors: &mut Collecto
     let services = service::services(root, errors);
     let manager = manager::manager(dialect, root, errors);
     let log_file = log_file(root, errors);
+    let access_log = logs::access_log(root, errors);
+    let status = logs::status(root, errors);
     let admin = admin::admin(root, errors);
     let control = control(root, errors);
     listeners::check(root, errors);
-    Ok(Config { services: services?, manager: manager?, log_file: log_file?, admin: admin?, control: control? })
+    Ok(Config {
+        services: services?,
+        manager: manager?,
+        log_file: log_file?,
+        access_log: access_log?,
+        status: status?,
+        admin: admin?,
+        control: control?,
+    })
 }
 
 fn log_file(root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<PathBuf>, Reported> {

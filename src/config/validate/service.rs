@@ -30,6 +30,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
     let idle_timeout = element.optional("idle-timeout", value::positive_time, errors);
     let fin_timeout = element.optional("fin-timeout", value::positive_time, errors);
     let max_connections = element.optional("max-connections", value::count, errors);
+    let access_log = element.optional("access-log", value::boolean, errors);
     unique?;
     Ok(Service {
         name: name?,
@@ -40,6 +41,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
         idle_timeout: idle_timeout?,
         fin_timeout: fin_timeout?,
         max_connections: max_connections?,
+        access_log: access_log?.unwrap_or(true),
     })
 }
 
@@ -196,7 +198,8 @@ mod tests {
 
     #[test]
     fn service_with_everything_is_read() {
-        let attributes = "connect-timeout='250ms' idle-timeout='10m' fin-timeout='30' max-connections='9'";
+        let attributes =
+            "connect-timeout='250ms' idle-timeout='10m' fin-timeout='30' max-connections='9' access-log='no'";
         let service = service(&file(&format!(
             "<service name='s' {attributes}><listen ip='*:1'/><listen ip='[::1]:1'/>
              <group name='a' scheduler='weightr'><host name='x' ip='h:2' weight='0' max='7'/><host ip='h:3'/></group>
@@ -207,7 +210,7 @@ mod tests {
         assert_eq!(service.connect_timeout, Some(Duration::from_millis(250)));
         assert_eq!(service.idle_timeout, Some(Duration::from_secs(600)));
         assert_eq!(service.fin_timeout, Some(Duration::from_secs(30)));
-        assert_eq!(service.max_connections, Some(9));
+        assert_eq!((service.max_connections, service.access_log), (Some(9), false));
         let [a, b] = service.groups.as_slice() else { panic!("two groups") };
         assert_eq!((a.scheduler, b.scheduler), (SchedulerKind::WeightR, SchedulerKind::RoundRobin));
         assert_eq!((a.hosts[0].weight, a.hosts[0].max), (0, Some(7)));

@@ -5,6 +5,7 @@
 
 mod address;
 mod bytes;
+mod logs;
 mod name;
 mod number;
 mod scheduler;
@@ -14,6 +15,7 @@ mod time;
 pub(super) use address::{host_address, listen_address};
 pub(crate) use bytes::bytes;
 pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
+pub(super) use logs::{datagrams_to, line_format, syslog, whole_seconds_at_least_one};
 pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key, socket_path};
 pub(super) use number::{admin_state, backlog, boolean, busy_poll, count, fastopen_queue, weight};
 pub(super) use scheduler::scheduler;

@@ -63,7 +63,7 @@ fn push_text(line: &mut String, c: char) {
 }
 
 /// As RFC 8259 section 7 says; what steers a terminal is escaped too, although JSON would allow some of it.
-fn push_json(line: &mut String, c: char) {
+pub(in crate::daemon) fn push_json(line: &mut String, c: char) {
     match c {
         '"' => line.push_str("\\\""),
         '\\' => line.push_str("\\\\"),
@@ -82,7 +82,7 @@ fn push_json(line: &mut String, c: char) {
 
 /// Whether a character ends a line or commands whatever shows it: control characters, Unicode's line and paragraph
 /// separators, and marks of text direction.
-fn steers(c: char) -> bool {
+pub(in crate::daemon) fn steers(c: char) -> bool {
     let direction = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || direction || matches!(c, '\u{2028}' | '\u{2029}')
 }

@@ -20,7 +20,7 @@ use crossbeam_channel::{Sender, bounded};
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Metadata, Record, error, info};
 
-pub(super) use format::Format;
+pub(super) use format::{Format, push_json, steers};
 use writer::{Item, Lost, Queue};
 
 use crate::model::limits::LOG_LINES_MAX;

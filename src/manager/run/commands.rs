@@ -262,6 +262,7 @@ impl Shell {
             services,
             reactors: self.reactor_counters.iter().map(|counters| counters.view()).collect(),
             users: self.truth.running().user_views(),
+            access_log: self.surroundings.access_counts(),
             last_event: self.journal.last(),
         }
     }

@@ -30,10 +30,13 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Token, Waker};
 
 use crate::config::Config;
+use crate::model::access::AccessCounts;
 use crate::model::change::Refusal;
 use crate::model::command::Request;
 use crate::model::counters::ReactorCounters;
+use crate::model::id::HostId;
 use crate::model::report::Report;
+use crate::model::service::ServiceSpec;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::update::Update;
 use crate::sys::clock::Clock;
@@ -75,6 +78,16 @@ pub trait Surroundings: Send {
     /// # Errors
     /// What cannot be had; nothing has changed.
     fn prepare(&mut self, config: &Config) -> Result<(), String>;
+
+    /// Reactors are about to be told of this service. `place` names a host of it: its group and itself.
+    fn publishes(&mut self, spec: &ServiceSpec, place: &dyn Fn(HostId) -> (String, String)) {
+        let _ = (spec, place);
+    }
+
+    /// What became of the lines of the access log; none: there is none.
+    fn access_counts(&self) -> Option<AccessCounts> {
+        None
+    }
 
     /// This configuration has become the truth.
     fn applied(&mut self, config: &Config);

@@ -270,7 +270,14 @@ impl Shell {
         match effect {
             Effect::Log { level, line } => self.journal.tell(EventKind::State, level, line),
             Effect::Publish(_) | Effect::Probe { .. } | Effect::Resolve { .. } if self.draining.is_some() => {}
-            Effect::Publish(spec) => self.outbox.post(&Update::Service(spec)),
+            Effect::Publish(spec) => {
+                let Self { brain, surroundings, .. } = self;
+                surroundings.publishes(&spec, &|host| {
+                    let (_, group, host) = brain.session_place(spec.id, Some(host));
+                    (group, host)
+                });
+                self.outbox.post(&Update::Service(spec));
+            }
             Effect::Remove(id) => self.outbox.post(&Update::Remove(id)),
             Effect::Probe { host, addr, timeout } => {
                 return self.prober.start(now, host, addr, self.brain.outbound(host), timeout);

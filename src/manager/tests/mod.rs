@@ -88,11 +88,12 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        access_log: true,
     }
 }
 
 pub(in crate::manager) fn config(services: Vec<config::Service>) -> Config {
-    Config { services, manager: rules(), log_file: None, admin: None, control: None }
+    Config { services, manager: rules(), log_file: None, access_log: None, status: None, admin: None, control: None }
 }
 
 /// One service "web" with one group "g" of hosts on these ports.

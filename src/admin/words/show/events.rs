@@ -23,7 +23,7 @@ pub fn event(event: &Event, paint: Paint) -> String {
 
 /// `2026-11-25T10:30:00Z`. The days are turned into a date as of the proleptic Gregorian calendar, in eras of 400 years
 /// that begin in March, so that a leap day is an era's year's last.
-pub(super) fn utc(at: SystemTime) -> String {
+pub(crate) fn utc(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days since 1 March of the year 0.

@@ -14,6 +14,7 @@ use crate::model::command::Reply;
 use paint::Paint;
 
 pub use events::event;
+pub(crate) use events::utc;
 pub use paint::{bytes, span};
 
 /// The reply as lines of text. None when it is a refusal.

@@ -48,6 +48,10 @@ fn head(snapshot: &Snapshot, paint: Paint) -> String {
         let text = format!("goes back in {} unless confirmed", span(*left));
         line.push_str(&format!("  {}", paint.tone(Tone::Odd, &text)));
     }
+    if let Some(lost) = snapshot.access_log.map(|log| log.dropped + log.failed).filter(|lost| *lost > 0) {
+        let text = format!("access log lost {}", number(lost));
+        line.push_str(&format!("  {}", paint.tone(Tone::Bad, &text)));
+    }
     if *draining {
         line.push_str(&format!("  {}", paint.tone(Tone::Bad, "shutting down")));
     }

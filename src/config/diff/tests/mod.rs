@@ -25,7 +25,7 @@ fn after(from: &Config, differences: &[Difference]) -> Result<Config, TestCaseEr
 
 /// What is compared: all but the order that only shows in lists, and where administration is reached.
 fn compared(config: &Config) -> Config {
-    let mut config = Config { control: None, ..config.clone() };
+    let mut config = Config { control: None, access_log: None, status: None, ..config.clone() };
     for service in &mut config.services {
         let serving = service.enabled.map(|at| service.groups[at].name.clone());
         service.listens.sort_by_key(|listen| listen.address.to_string());

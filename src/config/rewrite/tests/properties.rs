@@ -49,6 +49,8 @@ fn altered(mut config: Config, other: &Config, changes: &[u32]) -> Config {
             14 => config.manager = other.manager.clone(),
             15 => {
                 config.log_file.clone_from(&other.log_file);
+                config.access_log.clone_from(&other.access_log);
+                config.status.clone_from(&other.status);
                 config.control.clone_from(&other.control);
                 config.admin.clone_from(&other.admin);
                 // Its listeners may meet those of the services.

@@ -57,7 +57,7 @@
 //!   a variant of the enum, an arm of the manager, a line in each front-end's table.
 //! - *A question*: which sessions are open, or cut these → every reactor's mailbox → each turn looks at a part of its
 //!   sessions → an answer a reactor. One that ends before drops the question, which whoever asked sees.
-//! - *A line of the access log*: a session's end → [`sys::access::AccessLog::ended`] copies a record without names into the
+//! - *A line of the access log*: a session's end → [`sys::access_log::AccessLog::ended`] copies a record without names into the
 //!   reactor's queue, or counts it as dropped → the thread `access-log`, woken unless it is at work → names, which the
 //!   manager told before any reactor knew the host → a line → file, syslog or datagram.
 //! - *The end*: SIGTERM → `Shutdown` → every reactor serves what its listeners have queued, closes them, and ends when

@@ -216,7 +216,7 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::access::AccessCounts;
+    use crate::model::access_log::AccessCounts;
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::scheduler::SchedulerKind;

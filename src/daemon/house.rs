@@ -9,7 +9,7 @@ use super::logging::Log;
 use super::status::Status;
 use crate::config::{self, Config, Current, SaveError, Saved};
 use crate::manager::run::Surroundings;
-use crate::model::access::AccessCounts;
+use crate::model::access_log::AccessCounts;
 use crate::model::change::Refusal;
 use crate::model::id::HostId;
 use crate::model::service::ServiceSpec;

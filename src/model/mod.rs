@@ -4,7 +4,7 @@
 //! declared here: [`update::Update`] (manager to reactor), [`report::Report`] (reactor to manager) and
 //! [`command::Request`] (front-end to manager).
 
-pub mod access;
+pub mod access_log;
 pub mod change;
 pub mod command;
 pub mod counters;

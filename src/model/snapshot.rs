@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::access::AccessCounts;
+use super::access_log::AccessCounts;
 use super::outcome::CloseReason;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};

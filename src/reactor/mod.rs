@@ -4,7 +4,7 @@
 //! [`crate::balancer`]. It knows no names, no groups, no files, and never waits for another thread. A panic ends one
 //! reactor's sessions, never the process: the thread starts afresh from what it had been told.
 
-mod access;
+mod access_log;
 mod buffers;
 mod drive;
 mod gate;
@@ -32,7 +32,7 @@ use crate::model::id::ReactorId;
 use crate::model::limits::PANIC_PAUSE;
 use crate::model::report::Report;
 use crate::model::update::Update;
-use crate::sys::access::AccessLogs;
+use crate::sys::access_log::AccessLogs;
 use crate::sys::clock::Clock;
 use crate::sys::cpu;
 use crate::sys::mailbox::Mailbox;

@@ -12,7 +12,7 @@ use mio::{Events, Poll};
 use slab::Slab;
 
 use super::Settings;
-use super::access::Access;
+use super::access_log::Access;
 use super::buffers::{Bounds, Buffers};
 use super::gate::Gate;
 use super::hand::{Handed, Neighbour};
@@ -32,7 +32,7 @@ use crate::model::rng::Rng;
 use crate::model::service::{ListenerSpec, ServiceSpec};
 use crate::model::time::Moment;
 use crate::model::update::Update;
-use crate::sys::access::AccessLog;
+use crate::sys::access_log::AccessLog;
 use crate::sys::clock::Clock;
 use crate::sys::mailbox::Mailbox;
 

@@ -1,6 +1,6 @@
 //! The operating system, and the only unsafe code. Mechanism without policy: nothing here decides anything.
 
-pub mod access;
+pub mod access_log;
 pub mod child;
 pub mod clock;
 pub mod cpu;

@@ -9,7 +9,7 @@ use super::names::Names;
 use crate::admin::words::show::utc;
 use crate::config::LineFormat;
 use crate::daemon::logging::{push_json, steers};
-use crate::model::access::{Phase, Record};
+use crate::model::access_log::{Phase, Record};
 
 /// Makes lines. The date of a second is made once.
 #[derive(Debug, Default)]
@@ -171,7 +171,7 @@ mod tests {
 
     use super::super::names::tests::spec;
     use super::*;
-    use crate::model::access::{By, Protocol};
+    use crate::model::access_log::{By, Protocol};
     use crate::model::id::{HostId, ServiceId};
     use crate::model::outcome::CloseReason;
     use crate::model::session::SessionName;

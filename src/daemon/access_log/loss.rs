@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use super::writer::Outcome;
-use crate::model::access::AccessCounts;
+use crate::model::access_log::AccessCounts;
 
 /// Least time between two lines on what was lost.
 const EVERY: Duration = Duration::from_secs(10);

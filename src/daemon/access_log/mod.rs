@@ -20,10 +20,10 @@ use crossbeam_channel::{Sender, bounded};
 use log::{error, info};
 
 use crate::config::{AccessLog, LogTarget};
-use crate::model::access::AccessCounts;
+use crate::model::access_log::AccessCounts;
 use crate::model::id::HostId;
 use crate::model::service::ServiceSpec;
-use crate::sys::access::{AccessLogs, Telling};
+use crate::sys::access_log::{AccessLogs, Telling};
 use names::Names;
 use target::Target;
 use writer::{Control, Writer};

@@ -12,7 +12,7 @@ use super::loss::Loss;
 use super::names::Names;
 use super::target::Target;
 use crate::config::LineFormat;
-use crate::sys::access::AccessLogs;
+use crate::sys::access_log::AccessLogs;
 
 /// Records that are taken out of each queue at a time.
 const TAKEN_MAX: usize = 256;

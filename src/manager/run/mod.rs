@@ -30,7 +30,7 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Token, Waker};
 
 use crate::config::Config;
-use crate::model::access::AccessCounts;
+use crate::model::access_log::AccessCounts;
 use crate::model::change::Refusal;
 use crate::model::command::Request;
 use crate::model::counters::ReactorCounters;

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::Waker;
 
-use crate::model::access::{AccessCounts, Phase, Record};
+use crate::model::access_log::{AccessCounts, Phase, Record};
 use crate::model::limits::ACCESS_RECORDS_MAX;
 
 /// What is told of connections.
@@ -219,7 +219,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::model::access::{By, Protocol};
+    use crate::model::access_log::{By, Protocol};
     use crate::model::id::ServiceId;
     use crate::model::outcome::CloseReason;
     use crate::model::session::SessionName;

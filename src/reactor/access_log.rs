@@ -11,13 +11,13 @@ use mio::net::TcpStream;
 use super::pair::Pair;
 use super::run::Reactor;
 use crate::balancer::{Key, View};
-use crate::model::access::{By, Phase, Protocol, Record};
+use crate::model::access_log::{By, Phase, Protocol, Record};
 use crate::model::id::HostId;
 use crate::model::limits::{ACCESS_CROWDED_PAUSE, ACCESS_LOOKS, LOOKS_PER_TURN};
 use crate::model::outcome::CloseReason;
 use crate::model::session::SessionName;
 use crate::model::time::Moment;
-use crate::sys::access::AccessLog;
+use crate::sys::access_log::AccessLog;
 
 /// The reactor's end of the log, and its notes.
 pub(super) struct Access {

@@ -63,6 +63,8 @@ fn every_seed_keeps_the_invariants_and_comes_to_rest() {
         ("publications", total.publications),
         ("reports lost", total.reports_lost),
         ("last resorts", total.last_resorts),
+        ("denied", total.denied),
+        ("limited", total.limited),
     ] {
         assert!(count >= seeds, "only {count} {what} in {seeds} seeds");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Next};
-use director::config::{Address, Config, Group, Host, Manager as Rules, Service};
+use director::config::{Address, Config, Entrance, Group, Host, Manager as Rules, Service};
 use director::manager::{Effect, Event, Manager, Settings};
 use director::model::id::ServiceId;
 use director::model::outcome::Fault;
@@ -102,6 +102,7 @@ fn config(hosts: u32) -> Config {
         weight: 1,
         max: None,
         state: AdminState::Up,
+        acl: None,
         connect: ConnectOptions::default(),
     };
     let hosts = (0..hosts).map(host).collect();
@@ -116,6 +117,7 @@ fn config(hosts: u32) -> Config {
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        entrance: Entrance::default(),
     };
     let rules = Rules {
         host_check: Duration::from_secs(2),
@@ -125,7 +127,7 @@ fn config(hosts: u32) -> Config {
         fall: 1,
         config_check: None,
     };
-    Config { services: vec![service], manager: rules, log_file: None, admin: None, control: None }
+    Config { services: vec![service], manager: rules, log_file: None, admin: None, control: None, acls: Vec::new() }
 }
 
 /// A client waits at each of so many services. Seconds to look for room for all of them.

@@ -13,7 +13,7 @@ use director::model::counters::HostCounters;
 use director::model::id::{HostId, ServiceId};
 use director::model::outcome::{Blame, CloseReason};
 use director::model::scheduler::SchedulerKind;
-use director::model::service::{HostSpec, ServiceSpec};
+use director::model::service::{Entrance, Fastclose, HostSpec, ServiceSpec};
 use director::model::status::HostStatus;
 use director::model::time::Moment;
 
@@ -126,6 +126,7 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
             max: (state == State::Full).then_some(1),
             status: if state == State::Down { HostStatus::Down } else { HostStatus::Up },
             may_meet_itself: false,
+            acl: None,
             outbound: None,
             counters: Arc::new(counters),
         }
@@ -140,6 +141,8 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
         idle_timeout: Duration::from_secs(600),
         fin_timeout: Duration::from_secs(60),
         max_connections: None,
+        entrance: Entrance::default(),
+        fastclose: Fastclose::Off,
         rotation: Arc::default(),
         counters: Arc::default(),
     }

@@ -108,7 +108,7 @@ impl<T> Balancer<T> {
         }
         tried.hosts.push(id);
         let alone = tried.slow.is_empty();
-        if alone && !self.services[session.service as usize].pool.has_choice(now, session.tried()) {
+        if alone && !self.services[session.service as usize].pool.has_choice(now, session.barred()) {
             session.state = State::Connecting { round: round.saturating_add(1) };
             self.arm(key);
             return None;

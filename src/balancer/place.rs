@@ -96,23 +96,24 @@ impl<T> Balancer<T> {
             return self.enqueue(key);
         }
         for class in Class::ALL {
-            if class == Class::Down && service.pool.has_full(now, session.tried()) {
+            if class == Class::Down && service.pool.has_full(now, session.barred()) {
                 let may_pass = session.tried.as_ref().is_some_and(|tried| !tried.local.is_empty());
                 return if may_pass { self.pause(now, key) } else { self.enqueue(key) };
             }
-            if let Some(host) = service.pool.choose(now, session.tried(), class, &mut self.rng) {
+            if let Some(host) = service.pool.choose(now, session.barred(), class, &mut self.rng) {
                 return self.attempt(now, key, host, 0);
             }
         }
         while let Some((id, round)) = session.tried.as_mut().and_then(|tried| tried.slow.pop_front()) {
-            if let Some(host) = service.pool.choose_again(id) {
+            if let Some(host) = service.pool.choose_again(id, session.client.ip()) {
                 return self.attempt(now, key, host, round.saturating_add(1));
             }
         }
         if session.tried.as_ref().is_some_and(|tried| !tried.local.is_empty()) {
             return self.pause(now, key);
         }
-        Next::Close(CloseReason::NoHost)
+        let denied = service.pool.denies(session.client.ip());
+        Next::Close(if denied { CloseReason::Denied } else { CloseReason::NoHost })
     }
 
     /// The next waiting client for whom there is room now, first come first served. `None` ends a sweep over all queues;
@@ -144,7 +145,10 @@ impl<T> Balancer<T> {
             }
             let session = self.session(key)?;
             // Nobody behind one that may go everywhere has a wider choice.
-            session.tried.as_ref()?;
+            let is_barred = session.tried.is_some() || self.services[slot as usize].pool.has_lists();
+            if !is_barred {
+                return None;
+            }
             // It may not go everywhere, and must not keep those behind it from where it may not go.
             position += usize::from(session.state == State::Waiting);
         }

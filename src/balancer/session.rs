@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::candidates::Barred;
+use crate::model::clients::Place;
 use crate::model::id::HostId;
 use crate::model::time::Moment;
 
@@ -67,13 +69,17 @@ pub(super) struct Session<T> {
     pub(super) wake: Moment,
     /// From `opened` until its host accepted, if one has.
     pub(super) waited_micros: u32,
+    /// Where its client is counted.
+    pub(super) place: Option<Place>,
     pub(super) tried: Option<Box<Tried>>,
     pub(super) client: SocketAddr,
 }
 
 impl<T> Session<T> {
-    pub(super) fn tried(&self) -> &[HostId] {
-        self.tried.as_ref().map_or(&[], |tried| &tried.hosts)
+    /// Where its client may not go.
+    pub(super) fn barred(&self) -> Barred<'_> {
+        let tried = self.tried.as_ref().map_or(&[][..], |tried| &tried.hosts);
+        Barred { tried, client: self.client.ip() }
     }
 
     pub(super) fn tried_mut(&mut self) -> &mut Tried {

@@ -25,6 +25,7 @@
 //! parser goes on after an error. [`write()`] is the way back, [`summary()`] a view for people.
 //! [`rewrite()`] is the way back into a text that people have written, and [`save`] into its file.
 
+mod access;
 mod attributes;
 mod change;
 mod current;
@@ -50,11 +51,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::proxy::Expect;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
 
+pub use access::{Acl, Entrance};
 pub use change::{apply, find_host};
 pub use current::Current;
 pub use diff::{described, diff};
@@ -90,6 +93,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// The control socket.
     pub control: Option<Control>,
+    /// Access lists, names unique. Whoever names one names one of these.
+    pub acls: Vec<Acl>,
 }
 
 impl Config {
@@ -174,6 +179,8 @@ pub struct Service {
     pub fin_timeout: Option<Duration>,
     /// Most open connections of the service.
     pub max_connections: Option<u32>,
+    /// Who may come in, and how connections end.
+    pub entrance: Entrance,
 }
 
 /// A listener.
@@ -183,12 +190,14 @@ pub struct Listen {
     pub address: Address,
     /// What it says of its sockets; the command line says the rest.
     pub options: ListenOptions,
+    /// The PROXY headers that it expects; none: none.
+    pub proxy: Option<Expect>,
 }
 
 /// A listener that says nothing of its sockets.
 impl From<Address> for Listen {
     fn from(address: Address) -> Self {
-        Self { address, options: ListenOptions::default() }
+        Self { address, options: ListenOptions::default(), proxy: None }
     }
 }
 
@@ -218,6 +227,8 @@ pub struct Host {
     pub max: Option<u32>,
     /// What the operator wants of it.
     pub state: AdminState,
+    /// The access list of clients that it may serve; none: all.
+    pub acl: Option<String>,
     /// How to connect to it; its group and the command line say the rest.
     pub connect: ConnectOptions,
 }
@@ -303,13 +314,15 @@ pub struct Web {
     pub certificate: Option<PathBuf>,
     /// Its key, in PEM.
     pub key: Option<PathBuf>,
+    /// The access list of those who may ask for it; none: all.
+    pub acl: Option<String>,
 }
 
 impl Web {
     /// A page that says nothing else.
     #[must_use]
     pub const fn new(listen: Address, secure: bool) -> Self {
-        Self { listen, secure, refresh: None, names: Vec::new(), certificate: None, key: None }
+        Self { listen, secure, refresh: None, names: Vec::new(), certificate: None, key: None, acl: None }
     }
 }
 

@@ -33,7 +33,14 @@ pub(crate) fn connect_options<S: Texts>(fastopen: &'static str, texts: &mut S) -
     let source = texts.read("source", value::sources);
     let fastopen = texts.read(fastopen, value::boolean);
     let stream = stream_options(texts);
-    Ok(ConnectOptions { fastopen: fastopen?, source: source?, stream: stream? })
+    Ok(ConnectOptions { fastopen: fastopen?, source: source?, proxy: None, stream: stream? })
+}
+
+/// As [`connect_options`], of a group or host, with what no command line says.
+pub(super) fn host_options<S: Texts>(texts: &mut S) -> Result<ConnectOptions, S::Error> {
+    let proxy = texts.read("proxy", value::announce);
+    let options = connect_options("fastopen", texts);
+    Ok(ConnectOptions { proxy: proxy?, ..options? })
 }
 
 fn stream_options<S: Texts>(texts: &mut S) -> Result<StreamOptions, S::Error> {
@@ -72,6 +79,7 @@ pub(super) fn shown_connect(options: &ConnectOptions) -> Vec<(&'static str, Stri
     let own = [
         ("source", options.source.as_ref().map(show_sources)),
         ("fastopen", options.fastopen.map(|on| on.to_string())),
+        ("proxy", options.proxy.map(|announce| announce.name().to_owned())),
     ];
     own.into_iter().chain(shown_stream(&options.stream)).filter_map(given).collect()
 }

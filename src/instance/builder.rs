@@ -70,7 +70,8 @@ impl Builder {
             fall: 1,
             config_check: None,
         };
-        let config = Config { services: Vec::new(), manager, log_file: None, admin: None, control: None };
+        let config =
+            Config { services: Vec::new(), manager, log_file: None, admin: None, control: None, acls: Vec::new() };
         Self { config: Ok(config), threads: None, max_connections: None }
     }
 

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{self, Address, Config};
+use crate::model::access::Acl;
+use crate::model::clients::{ClientLimits, ClientTable};
 use crate::model::counters::{HostCounters, Rotation, ServiceCounters};
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
@@ -19,6 +21,7 @@ use crate::model::time::Moment;
 use super::changes::Changes;
 use super::health::Health;
 use super::line::{Limiter, Place};
+use super::lists::Lists;
 use super::names::{NameState, Names};
 
 /// All services and hosts. Identities are never used again.
@@ -28,6 +31,7 @@ pub(super) struct Registry {
     pub(super) hosts: BTreeMap<HostId, Host>,
     /// The services in the order of the configuration.
     pub(super) order: Vec<ServiceId>,
+    lists: Lists,
     /// How to connect to hosts, as far as the configuration does not say.
     connect: ConnectOptions,
     next_service: u32,
@@ -47,6 +51,11 @@ pub(super) struct Service {
     /// Until when changes are gathered for the next publication.
     pub(super) gathers_until: Moment,
     pub(super) lost: Limiter<(SocketAddr, CloseReason)>,
+    pub(super) refused: Limiter<(SocketAddr, CloseReason)>,
+    /// Where its clients are counted, if that is of use.
+    pub(super) clients: Option<Arc<ClientTable>>,
+    /// Tables made so far.
+    tables: u16,
 }
 
 /// A group's runtime state.
@@ -98,6 +107,7 @@ impl Registry {
     pub(super) fn apply(&mut self, now: Moment, config: &Config, names: &Names) -> (Changes, Gone) {
         let mut changes = Changes::default();
         let mut gone = Gone::default();
+        changes.lists_changed = self.lists.take(&config.acls);
         let wanted: BTreeSet<&str> = config.services.iter().map(|service| service.name.as_str()).collect();
         let old: BTreeMap<Arc<str>, ServiceId> =
             self.services.iter().map(|(id, service)| (Arc::clone(&service.name), *id)).collect();
@@ -125,6 +135,11 @@ impl Registry {
         }
         changes.hosts_removed = gone.hosts.len();
         (changes, gone)
+    }
+
+    /// The access list of that name, as reactors look into it.
+    pub(super) fn acl(&self, name: Option<&str>) -> Option<Arc<Acl>> {
+        self.lists.get(name?)
     }
 
     fn place_service(
@@ -254,6 +269,9 @@ impl Service {
             published: None,
             gathers_until: Moment::START,
             lost: Limiter::default(),
+            refused: Limiter::default(),
+            clients: None,
+            tables: 0,
         }
     }
 
@@ -288,7 +306,18 @@ impl Service {
                 }
             })
             .collect();
+        self.take_entrance(&config.entrance);
         self.config = config.clone();
+    }
+
+    /// Has clients counted if they are limited. A table is kept as long as it is of the same kind, whatever the limits.
+    fn take_entrance(&mut self, entrance: &config::Entrance) {
+        if entrance.limits == ClientLimits::default() {
+            self.clients = None;
+        } else if self.clients.as_ref().is_none_or(|table| table.room() != entrance.room) {
+            self.tables = self.tables.wrapping_add(1);
+            self.clients = Some(Arc::new(ClientTable::new(self.tables, entrance.room)));
+        }
     }
 }
 

@@ -78,6 +78,7 @@ impl Manager {
             waiting: counters.waiting.load(Relaxed),
             accepted: counters.accepted.load(Relaxed),
             retries: counters.retries.load(Relaxed),
+            uncounted: counters.uncounted.load(Relaxed),
             closed: counters.closed_by_reason(),
             wait: counters.waits.view(),
             wait_sum_us: micros(counters.waits.sum()),

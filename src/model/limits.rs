@@ -245,6 +245,22 @@ pub const RESOLVE_LOST: Duration = Duration::from_secs(120);
 pub const ADDRESSES_MAX: usize = 256;
 /// Most of the time over which the first probes of hosts that failed together are spread.
 pub const PROBE_SPREAD_MAX: Duration = Duration::from_secs(1);
+/// Clients of a bucket of the table in which a service counts what each has open.
+pub const CLIENT_PLACES: usize = 8;
+/// Clients that such a table holds unless it is told otherwise: 4 MB.
+pub const CLIENTS: u32 = 65_536;
+/// Most clients that such a table may be told to hold: 256 MB.
+pub const CLIENTS_MAX: u32 = 1 << 22;
+/// Most new connections of a client in a second that can be its limit.
+pub const CLIENT_RATE_MAX: u32 = 1_000_000;
+/// Bits of an IPv6 address that tell one client from another unless they are told otherwise: that of its network, in
+/// which it chooses addresses as it likes.
+pub const CLIENT_PREFIX_V6: u8 = 64;
+/// How long a client may take for its PROXY header.
+pub const PROXY_HEADER_WAIT: Duration = Duration::from_secs(5);
+/// Longest PROXY header that is taken, in bytes, its additions included. It waits in the socket's buffer, whose
+/// smallest size it is.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
 /// Time between two log lines of a kind that peers can provoke.
 pub const LOG_EVERY: Duration = Duration::from_secs(1);
 /// Pause before an update is posted again to a reactor whose mailbox was full.
@@ -376,6 +392,7 @@ const _: () = assert!(ACCEPT_BATCH <= ACCEPT_BATCH_MAX && BACKLOG <= BACKLOG_MAX
 const _: () = assert!(HOST_CHECK.as_millis() < FLAP_WINDOW.as_millis());
 const _: () = assert!(PROBE_TIMEOUT_MAX.as_millis() < SUSPICION.as_millis());
 const _: () = assert!(RESOLVE_FAILED_EVERY.as_millis() <= RESOLVE_EVERY.as_millis());
+const _: () = assert!(PROXY_HEADER_BYTES_MAX <= SOCKET_BUFFER_BYTES_MIN as usize);
 const _: () = assert!(RESOLVE_EVERY.as_millis() < RESOLVE_LOST.as_millis());
 const _: () = assert!(WEB_STREAMS_MAX < WEB_CONNECTIONS_MAX && WEB_TARGET_BYTES_MAX < WEB_HEAD_BYTES_MAX);
 const _: () = assert!(CONFIG_FILE_BYTES_MAX < WEB_BODY_BYTES_MAX as u64);

@@ -4,7 +4,9 @@
 //! declared here: [`update::Update`] (manager to reactor), [`report::Report`] (reactor to manager) and
 //! [`command::Request`] (front-end to manager).
 
+pub mod access;
 pub mod change;
+pub mod clients;
 pub mod command;
 pub mod counters;
 pub mod event;
@@ -12,6 +14,7 @@ pub mod histogram;
 pub mod id;
 pub mod limits;
 pub mod outcome;
+pub mod proxy;
 pub mod report;
 pub mod rng;
 pub mod scheduler;

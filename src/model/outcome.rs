@@ -11,6 +11,17 @@ pub enum Side {
     Host,
 }
 
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Host,
+            Self::Host => Self::Client,
+        }
+    }
+}
+
 /// Why a connect to a host failed, as far as the host is to blame for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -75,11 +86,17 @@ pub enum CloseReason {
     Panicked,
     /// Cut because an operator asked for it.
     Killed,
+    /// An access list forbids the client to come, to the service or to each of its hosts.
+    Denied,
+    /// The client has as many connections as it may have, or comes too often.
+    ClientLimit,
+    /// Where a PROXY header was expected, none came in time, a broken one, or one from somebody who is not believed.
+    NoHeader,
 }
 
 impl CloseReason {
     /// How many reasons there are; [`Self::index`] is below.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 15;
 
     /// The names of the reasons, by [`Self::index`].
     pub const NAMES: [&str; Self::COUNT] = [
@@ -95,6 +112,9 @@ impl CloseReason {
         "drained",
         "panicked",
         "killed",
+        "denied",
+        "client-limit",
+        "proxy-header",
     ];
 
     /// A dense number, for counters.
@@ -113,7 +133,17 @@ impl CloseReason {
             Self::Drained => 9,
             Self::Panicked => 10,
             Self::Killed => 11,
+            Self::Denied => 12,
+            Self::ClientLimit => 13,
+            Self::NoHeader => 14,
         }
+    }
+
+    /// Whether the client was turned away at the door: it is reset, nothing of it was read, and the log has a line a
+    /// second of such at most.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Denied | Self::ClientLimit | Self::NoHeader)
     }
 
     /// The reason's name.

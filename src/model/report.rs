@@ -31,7 +31,8 @@ pub enum Report {
         /// The host.
         host: HostId,
     },
-    /// A client was closed without having reached a host.
+    /// A client was closed without having reached a host. Of those that were turned away at the door a reactor reports
+    /// one a second and service.
     ClientLost {
         /// The service.
         service: ServiceId,

@@ -4,8 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::Acl;
+use super::clients::{ClientLimits, ClientTable};
 use super::counters::{HostCounters, ListenerCounters, Rotation, ServiceCounters};
 use super::id::{HostId, ListenerId, ServiceId};
+use super::outcome::Side;
+use super::proxy::Trust;
 use super::scheduler::SchedulerKind;
 use super::socket_options::Outbound;
 use super::status::HostStatus;
@@ -31,10 +35,64 @@ pub struct ServiceSpec {
     pub fin_timeout: Duration,
     /// Most open connections of this service over all reactors.
     pub max_connections: Option<u32>,
+    /// Who may come in.
+    pub entrance: Entrance,
+    /// Which end of stream ends both directions.
+    pub fastclose: Fastclose,
     /// The position of round robin, shared by all reactors, kept over publications.
     pub rotation: Arc<Rotation>,
     /// Kept over publications.
     pub counters: Arc<ServiceCounters>,
+}
+
+/// Who may come in, and how much each client may have. What nobody said costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Entrance {
+    /// Which clients may come.
+    pub acl: Option<Arc<Acl>>,
+    /// How much each may have.
+    pub limits: ClientLimits,
+    /// Where they are counted; there if there are limits, and kept over publications.
+    pub clients: Option<Arc<ClientTable>>,
+}
+
+/// Whether the end of one side's stream closes the connection as a whole, once all that was read is delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Fastclose {
+    /// No: what the other side says goes on.
+    #[default]
+    Off,
+    /// The host's does.
+    Up,
+    /// The client's does.
+    Down,
+    /// Either does.
+    Both,
+}
+
+impl Fastclose {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Both, Self::Off];
+
+    /// The word of the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Both => "both",
+        }
+    }
+
+    /// Whether the end of what this side sends closes both.
+    #[must_use]
+    pub const fn is_for(self, side: Side) -> bool {
+        match side {
+            Side::Host => matches!(self, Self::Up | Self::Both),
+            Side::Client => matches!(self, Self::Down | Self::Both),
+        }
+    }
 }
 
 /// One host address of a service.
@@ -52,6 +110,8 @@ pub struct HostSpec {
     pub status: HostStatus,
     /// Whether a connect to this address could meet itself: its port lies in the range of ephemeral ports.
     pub may_meet_itself: bool,
+    /// Which clients it may serve; none: all.
+    pub acl: Option<Arc<Acl>>,
     /// How to connect; none: as the kernel does when it is told nothing.
     pub outbound: Option<Arc<Outbound>>,
     /// Kept over publications.
@@ -67,6 +127,8 @@ pub struct ListenerSpec {
     pub service: ServiceId,
     /// The bound address.
     pub addr: SocketAddr,
+    /// Every connection begins with a PROXY header, and these are believed; none: no header is expected.
+    pub proxy: Option<Arc<Trust>>,
     /// Kept while it is open, whichever service it serves.
     pub counters: Arc<ListenerCounters>,
 }

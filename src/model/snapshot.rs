@@ -88,6 +88,8 @@ pub struct ServiceView {
     pub accepted: u64,
     /// Attempts after the first that clients needed.
     pub retries: u64,
+    /// Clients let in without being counted, because the table of clients had no room.
+    pub uncounted: u64,
     /// Sessions closed, by [`CloseReason::index`].
     pub closed: [u64; CloseReason::COUNT],
     /// How long clients waited until a host had accepted them.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::limits::{CONGESTION_CHARS_MAX, SOURCES_MAX};
+use super::proxy::Announce;
 
 /// Options that connections of both sides have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,6 +54,8 @@ pub struct ConnectOptions {
     pub fastopen: Option<bool>,
     /// The local addresses to connect from.
     pub source: Option<Sources>,
+    /// Who the client is, told to the host before anything else.
+    pub proxy: Option<Announce>,
     /// Of the connection.
     pub stream: StreamOptions,
 }
@@ -133,6 +136,7 @@ impl ConnectOptions {
         Self {
             fastopen: self.fastopen.or(other.fastopen),
             source: self.source.as_ref().or(other.source.as_ref()).cloned(),
+            proxy: self.proxy.or(other.proxy),
             stream: self.stream.or(other.stream),
         }
     }
@@ -245,6 +249,12 @@ impl Outbound {
     #[must_use]
     pub const fn options(&self) -> &ConnectOptions {
         &self.options
+    }
+
+    /// Which PROXY header the host is sent.
+    #[must_use]
+    pub fn announce(&self) -> Announce {
+        self.options.proxy.unwrap_or_default()
     }
 
     /// Number of source addresses; 0: the system chooses.

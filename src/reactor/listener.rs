@@ -114,7 +114,11 @@ impl Reactor {
                     if accepted.is_multiple_of(ARRIVAL_SAMPLE) {
                         self.sample_arrival(&stream);
                     }
-                    self.take_or_hand_over(now, service, client, stream);
+                    if self.listeners[number].spec.proxy.is_some() {
+                        self.greet(now, number, client, stream);
+                    } else {
+                        self.take_or_hand_over(now, service, client, stream);
+                    }
                     continue;
                 }
                 Err(error) => {

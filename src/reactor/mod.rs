@@ -7,6 +7,7 @@
 mod buffers;
 mod drive;
 mod gate;
+mod greet;
 mod hand;
 mod listener;
 mod pair;

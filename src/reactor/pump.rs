@@ -63,6 +63,16 @@ pub(super) fn pump(from: &mut End, to: &mut End, flow: &mut Flow, buffers: &mut 
     }
 }
 
+/// Writes what the receiver gets before all that the sender says: nothing has been moved before. What it will not take
+/// now is held, so that the first [`pump`] goes on with it.
+pub(super) fn begin_with(to: &mut End, flow: &mut Flow, buffers: &mut Buffers, bytes: &[u8]) {
+    if let Some(room) = buffers.scratch.get_mut(..bytes.len()) {
+        room.copy_from_slice(bytes);
+        // Why it stopped shows when the rest is written.
+        let _ = forward(to, flow, buffers, bytes.len());
+    }
+}
+
 /// Reads once, and writes that.
 fn copy(from: &mut End, to: &mut End, flow: &mut Flow, buffers: &mut Buffers, most: usize) -> Step {
     let Some(socket) = &mut from.socket else { return Err(Stopped::Idle) };

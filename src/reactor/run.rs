@@ -13,6 +13,7 @@ use slab::Slab;
 use super::Settings;
 use super::buffers::{Bounds, Buffers};
 use super::gate::Gate;
+use super::greet::Newcomers;
 use super::hand::{Handed, Neighbour};
 use super::listener::Listener;
 use super::pair::Pair;
@@ -78,6 +79,8 @@ pub(super) struct Reactor {
     pub(super) short: Vec<Key>,
     /// Pairs that have moved bytes which their hosts' counters do not show.
     pub(super) untold: Untold,
+    /// Clients that have not said who they are.
+    pub(super) newcomers: Newcomers,
     /// What is asked of the sessions, the oldest first.
     pub(super) questions: VecDeque<Question>,
     /// Turns of the loop so far.
@@ -126,6 +129,7 @@ impl Reactor {
             starved: Vec::new(),
             short: Vec::new(),
             untold: Untold::default(),
+            newcomers: Newcomers::default(),
             questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
@@ -186,6 +190,7 @@ impl Reactor {
             match Meaning::of(event.token()) {
                 Meaning::Waker => has_mail = true,
                 Meaning::Client(key) => self.on_client(now, key, event),
+                Meaning::Newcomer(key) => self.on_newcomer(now, key, event),
                 Meaning::Host(key, attempt) => self.on_host(now, key, attempt, event),
                 Meaning::Listener(_) => {}
             }
@@ -200,6 +205,7 @@ impl Reactor {
             let Some((key, due)) = self.balancer.next_due(now) else { break };
             self.on_due(now, key, due);
         }
+        self.expire_newcomers(now);
         self.tell_due(now);
         if has_mail {
             self.freed = true;
@@ -213,7 +219,8 @@ impl Reactor {
         self.freed = false;
         self.shrink(now);
         self.send_reports();
-        self.counters.open.store(u32::try_from(self.balancer.len()).unwrap_or(u32::MAX), Relaxed);
+        let open = self.balancer.len() + self.newcomers.len();
+        self.counters.open.store(u32::try_from(open).unwrap_or(u32::MAX), Relaxed);
     }
 
     /// Frees what was kept after a peak, some time later: a loop that has nothing left to free sleeps without end.
@@ -223,6 +230,7 @@ impl Reactor {
             self.untold.shrink();
             if self.balancer.is_oversized() {
                 self.balancer.shrink();
+                self.newcomers.shrink(self.balancer.slots());
             }
         } else if self.shrink_at.is_none() && (self.buffers.keeps_any() || self.balancer.is_oversized()) {
             self.shrink_at = Some(now.after(SHRINK_AFTER));
@@ -289,10 +297,12 @@ impl Reactor {
     /// Once draining: how many connections are cut, when the last has finished or the time is up.
     fn drained(&mut self, now: Moment) -> Option<u32> {
         let until = self.world.drain_until?;
-        if !(self.balancer.is_empty() && self.handed.is_empty()) && now < until {
+        let is_done = self.balancer.is_empty() && self.handed.is_empty() && self.newcomers.is_empty();
+        if !is_done && now < until {
             return None;
         }
-        let cut = u32::try_from(self.balancer.len()).unwrap_or(u32::MAX);
+        let cut = u32::try_from(self.balancer.len() + self.newcomers.len()).unwrap_or(u32::MAX);
+        self.refuse_newcomers(now, CloseReason::Drained);
         let keys: Vec<Key> = (0..self.balancer.slots()).filter_map(|slot| self.balancer.key_at(slot)).collect();
         for key in keys {
             self.cut(now, key, CloseReason::Drained);
@@ -307,7 +317,9 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let untold = self.untold.deadline();
-        let deadlines = [self.balancer.next_deadline(), untold, self.resume_at, self.shrink_at, self.world.drain_until];
+        let newcomers = self.newcomers.next_deadline();
+        let deadlines =
+            [self.balancer.next_deadline(), newcomers, untold, self.resume_at, self.shrink_at, self.world.drain_until];
         let first = deadlines.into_iter().flatten().min()?;
         Some(first.since(self.clock.last()))
     }
@@ -331,7 +343,8 @@ impl Reactor {
     /// reactor had been told, and how many pairs were lost.
     pub(super) fn abandon(mut self) -> (Poll, World, u32) {
         let lost = self.balancer.abandon();
-        let count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(lost.len() + self.newcomers.len()).unwrap_or(u32::MAX);
+        self.abandon_newcomers();
         for mut pair in lost {
             reset_both(&mut pair);
             self.gate.leave(self.id);

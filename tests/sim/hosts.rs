@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use director::config::{Address, Config, Group, Host, Manager, Service};
+use director::config::{Acl, Address, Config, Entrance, Group, Host, Manager, Service};
+use director::model::access::{Net, Rule, Verdict};
+use director::model::clients::ClientLimits;
 use director::model::outcome::{Blame, Fault};
 use director::model::rng::Rng;
 use director::model::scheduler::SchedulerKind;
@@ -77,6 +79,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
             weight,
             max,
             state,
+            acl: rng.one_in(4).then(|| "one".to_owned()),
             connect: ConnectOptions::default(),
         });
     }
@@ -91,6 +94,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         idle_timeout: Some(Duration::from_secs(1 + rng.below(5))),
         fin_timeout: Some(Duration::from_secs(1)),
         max_connections: rng.one_in(4).then_some(30),
+        entrance: entrance(rng),
     };
     let manager = Manager {
         host_check: Duration::from_millis(200 + rng.below(1000)),
@@ -100,5 +104,27 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         fall: 1 + u32::try_from(rng.below(3)).unwrap(),
         config_check: None,
     };
-    Config { services: vec![service], manager, log_file: None, admin: None, control: None }
+    // The first client, and not the second.
+    let denied = Rule { verdict: Verdict::Deny, net: Net::single(client(1).ip()) };
+    let acl = Acl { name: "one".into(), default: Verdict::Permit, rules: vec![denied] };
+    Config { services: vec![service], manager, log_file: None, admin: None, control: None, acls: vec![acl] }
+}
+
+/// Clients that there are.
+pub(crate) const CLIENTS: u64 = 3;
+
+pub(crate) fn client(number: u64) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, u8::try_from(number).unwrap()], 5000))
+}
+
+/// Sometimes a list, sometimes limits, seldom with another table.
+fn entrance(rng: &mut Rng) -> Entrance {
+    let acl = rng.one_in(8).then(|| "one".to_owned());
+    let max = rng.one_in(3).then(|| 1 + u32::try_from(rng.below(20)).unwrap());
+    let rate = rng.one_in(6).then_some(40);
+    let mut entrance = Entrance { acl, limits: ClientLimits { max, rate }, ..Entrance::default() };
+    if rng.one_in(6) {
+        entrance.room.clients = 8;
+    }
+    entrance
 }

@@ -32,6 +32,9 @@ pub(crate) struct Script {
     pub(crate) failed: Vec<(HostId, u64)>,
     pub(crate) connected: bool,
     pub(crate) opened: u64,
+    pub(crate) client: SocketAddr,
+    /// It is counted in the table of clients of this number.
+    pub(crate) table: Option<u16>,
 }
 
 pub(crate) struct Reactor {
@@ -59,6 +62,8 @@ pub(crate) struct Tally {
     pub(crate) publications: u64,
     pub(crate) reports_lost: u64,
     pub(crate) last_resorts: u64,
+    pub(crate) denied: u64,
+    pub(crate) limited: u64,
 }
 
 impl Tally {
@@ -74,6 +79,8 @@ impl Tally {
         self.publications += publications;
         self.reports_lost += other.reports_lost;
         self.last_resorts += other.last_resorts;
+        self.denied += other.denied;
+        self.limited += other.limited;
     }
 }
 
@@ -192,6 +199,9 @@ impl World {
     fn open(&mut self) {
         let number = usize::try_from(self.rng.below(REACTORS as u64)).unwrap();
         let (now, opened) = (self.now(), self.millis);
+        let client = hosts::client(self.rng.below(hosts::CLIENTS));
+        let table = self.reactors[number].spec.as_ref().and_then(|spec| spec.entrance.clients.as_ref());
+        let table = table.map(|table| table.number());
         let script = Script {
             target: None,
             host: None,
@@ -200,8 +210,9 @@ impl World {
             failed: Vec::new(),
             connected: false,
             opened,
+            client,
+            table,
         };
-        let client = SocketAddr::from(([192, 0, 2, 1], 5000));
         let balancer = &mut self.reactors[number].balancer;
         if !balancer.reserve(S, false) {
             return;
@@ -210,6 +221,16 @@ impl World {
         self.tally.opened += 1;
         if next == Next::Wait {
             self.tally.waited += 1;
+        }
+        if next == Next::Close(CloseReason::ClientLimit) {
+            self.tally.limited += 1;
+            self.script(number, key).table = None;
+        }
+        let acl = self.reactors[number].spec.as_ref().and_then(|spec| spec.entrance.acl.clone());
+        if next == Next::Close(CloseReason::Denied) {
+            self.tally.denied += 1;
+        } else {
+            assert!(acl.is_none_or(|acl| acl.permits(client.ip())), "{client} is let in");
         }
         self.advance(number, key, next);
     }
@@ -247,6 +268,9 @@ impl World {
     fn close(&mut self, number: usize, key: Key, reason: CloseReason) {
         if reason == CloseReason::NoHost {
             self.check_loss(number, key);
+        }
+        if reason == CloseReason::Denied {
+            self.check_denial(number, key);
         }
         if matches!(reason, CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::Local) {
             self.tally.given_up += 1;

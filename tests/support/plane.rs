@@ -11,7 +11,7 @@ use director::model::counters::ListenerCounters;
 use director::model::id::{HostId, ListenerId, ServiceId};
 use director::model::report::Report;
 use director::model::scheduler::SchedulerKind;
-use director::model::service::{HostSpec, ListenerSpec, ServiceSpec};
+use director::model::service::{Entrance, Fastclose, HostSpec, ListenerSpec, ServiceSpec};
 use director::model::status::HostStatus;
 use director::model::update::Update;
 use director::reactor::{Reactors, Settings, Splice};
@@ -64,7 +64,7 @@ impl Plane {
         let socket = listen("127.0.0.1:0".parse().unwrap(), 128).unwrap();
         let addr = socket.local_addr().unwrap();
         let id = ListenerId(self.listeners.fetch_add(1, Relaxed));
-        let listener = ListenerSpec { id, service: spec.id, addr, counters: Arc::clone(&self.listened) };
+        let listener = ListenerSpec { id, service: spec.id, addr, proxy: None, counters: Arc::clone(&self.listened) };
         self.post(reactor, Update::Service(Arc::new(spec.clone())));
         self.post(reactor, Update::Listen(listener, Arc::new(socket)));
         addr
@@ -100,6 +100,7 @@ pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
         max: *max,
         status: HostStatus::Up,
         may_meet_itself: false,
+        acl: None,
         outbound: None,
         counters: Arc::default(),
     };
@@ -113,6 +114,8 @@ pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
         idle_timeout: LONG,
         fin_timeout: LONG,
         max_connections: None,
+        entrance: Entrance::default(),
+        fastclose: Fastclose::Off,
         rotation: Arc::default(),
         counters: Arc::default(),
     }

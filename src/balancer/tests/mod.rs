@@ -16,7 +16,7 @@ use super::{Balancer, Due, Key, Next, Traffic};
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::scheduler::SchedulerKind;
-use crate::model::service::{HostSpec, ServiceSpec};
+use crate::model::service::{Entrance, Fastclose, HostSpec, ServiceSpec};
 use crate::model::status::HostStatus;
 use crate::model::time::Moment;
 
@@ -43,6 +43,7 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         max: None,
         status: HostStatus::Up,
         may_meet_itself: false,
+        acl: None,
         outbound: None,
         counters: Arc::default(),
     };
@@ -56,6 +57,8 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         idle_timeout: Duration::from_secs(60),
         fin_timeout: Duration::from_secs(10),
         max_connections: None,
+        entrance: Entrance::default(),
+        fastclose: Fastclose::Off,
         rotation: Arc::default(),
         counters: Arc::default(),
     }

@@ -108,7 +108,8 @@ impl<'l, 't> Rewriter<'l, 't> {
         {
             return;
         }
-        if self.detail == Detail::Services {
+        // The rules of a list are of two kinds, and their order means something.
+        if self.detail == Detail::Services || rule.name == "acl" {
             let written = self.layout.written(new, self.layout.place(node).indent);
             return edits.push(Edit::replace(node.range(), written));
         }
@@ -139,6 +140,10 @@ impl<'l, 't> Rewriter<'l, 't> {
         }
         for child in rule.children {
             let kind = child.rule.name;
+            if self.detail == Detail::Services && kind != "service" {
+                // All beside the services is dealt with.
+                continue;
+            }
             let siblings = Siblings {
                 child,
                 nodes: parent.children().filter(|node| node.has_tag_name(kind)).collect(),

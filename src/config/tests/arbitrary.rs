@@ -1,6 +1,6 @@
 //! Strategies for valid configurations.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,12 +9,19 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::config::{Access, Address, Admin, Config, Control, Group, Host, Listen, Manager, Service, User, Web};
-use crate::model::limits::{
-    BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
-    SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
+use crate::config::{
+    Access, Acl, Address, Admin, Config, Control, Entrance, Group, Host, Listen, Manager, Service, User, Web,
 };
+use crate::model::access::{Net, Rule, Verdict, masked};
+use crate::model::clients::{ClientLimits, ClientRoom};
+use crate::model::limits::{
+    BACKLOG_MAX, BUSY_POLL_US_MAX, CLIENT_RATE_MAX, CLIENTS_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX,
+    KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX, SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX,
+    WEIGHT_MAX,
+};
+use crate::model::proxy::{Announce, Expect, Versions};
 use crate::model::scheduler::SchedulerKind;
+use crate::model::service::Fastclose;
 use crate::model::socket_options::{
     Congestion, ConnectOptions, Keepalive, ListenOptions, SourceRange, Sources, StreamOptions,
 };
@@ -23,22 +30,71 @@ use crate::model::status::AdminState;
 /// Any valid configuration. Listeners are on ports below 20000, each on its own or on 0, hosts above: none meet.
 pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
     let control = (path(), of(name())).prop_map(|(socket, group)| Control { socket, group });
-    let parts = (vec(service(), 1..4), manager(), of(path()), of(admin()), of(control));
-    parts.prop_map(|(services, manager, log_file, admin, control)| {
-        let mut config = Config { services, manager, log_file, admin, control };
+    let parts = (vec(service(), 1..4), manager(), of(path()), of(admin()), of(control), acls());
+    parts.prop_map(|(services, manager, log_file, admin, control, acls)| {
+        let mut config = Config { services, manager, log_file, admin, control, acls };
         separate(&mut config);
         config
     })
 }
 
+/// Lists of these names, so that parts of one configuration fit into another one.
+fn acls() -> impl Strategy<Value = Vec<Acl>> {
+    let acl = |name: &'static str| {
+        let rule = (verdict(), net()).prop_map(|(verdict, net)| Rule { verdict, net });
+        let parts = (verdict(), vec(rule, 0..6));
+        parts.prop_map(move |(default, rules)| Acl { name: name.into(), default, rules })
+    };
+    (acl("lan"), acl("a <list>")).prop_map(|(one, other)| vec![one, other])
+}
+
+fn acl_name() -> impl Strategy<Value = Option<String>> {
+    of(select(&["lan", "a <list>"][..]).prop_map(String::from))
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    select(&[Verdict::Permit, Verdict::Deny][..])
+}
+
+fn net() -> impl Strategy<Value = Net> {
+    let v4 = (any::<Ipv4Addr>(), 0..=32_u8).prop_map(|(ip, prefix)| (IpAddr::V4(ip), prefix));
+    let v6 = (any::<Ipv6Addr>(), 0..=128_u8).prop_map(|(ip, prefix)| (IpAddr::V6(ip), prefix));
+    prop_oneof![v4, v6].prop_map(|(ip, prefix)| Net::new(masked(ip, prefix), prefix).unwrap())
+}
+
+fn entrance() -> impl Strategy<Value = Entrance> {
+    let limits = (of(1..=u32::MAX), of(1..=CLIENT_RATE_MAX)).prop_map(|(max, rate)| ClientLimits { max, rate });
+    let room = (prop_oneof![Just(32), 0..=32_u8], prop_oneof![Just(64), 0..=128_u8], 1..=CLIENTS_MAX);
+    let room = room.prop_map(|(prefix_v4, prefix_v6, clients)| ClientRoom { prefix_v4, prefix_v6, clients });
+    let parts = (acl_name(), limits, room, select(&Fastclose::ALL[..]));
+    parts.prop_map(|(acl, limits, room, fastclose)| Entrance { acl, limits, room, fastclose })
+}
+
+fn expect() -> impl Strategy<Value = Expect> {
+    let versions = select(&[Versions::V1, Versions::V2, Versions::Any][..]);
+    (versions, vec(net(), 1..4)).prop_map(|(versions, from)| Expect { versions, from })
+}
+
 fn service() -> impl Strategy<Value = Service> {
     let times = (of(positive_time()), of(positive_time()), of(positive_time()));
-    let listen = (address(), listen_options()).prop_map(|(address, options)| Listen { address, options });
-    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, of(1..=u32::MAX));
-    parts.prop_map(|(name, listens, groups, enabled, times, max_connections)| {
+    let listen = (address(), listen_options(), of(expect()));
+    let listen = listen.prop_map(|(address, options, proxy)| Listen { address, options, proxy });
+    let (enabled, max) = (any::<prop::sample::Index>(), of(1..=u32::MAX));
+    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), enabled, times, max, entrance());
+    parts.prop_map(|(name, listens, groups, enabled, times, max_connections, entrance)| {
         let enabled = Some(enabled.index(groups.len()));
         let (connect_timeout, idle_timeout, fin_timeout) = times;
-        Service { name, listens, groups, enabled, connect_timeout, idle_timeout, fin_timeout, max_connections }
+        Service {
+            name,
+            listens,
+            groups,
+            enabled,
+            connect_timeout,
+            idle_timeout,
+            fin_timeout,
+            max_connections,
+            entrance,
+        }
     })
 }
 
@@ -50,8 +106,9 @@ fn group() -> impl Strategy<Value = Group> {
 fn host() -> impl Strategy<Value = Host> {
     let weight = prop_oneof![Just(1), 0..=WEIGHT_MAX];
     let state = select(&[AdminState::Up, AdminState::Drain, AdminState::Down][..]);
-    let parts = (name(), address(), 20_000..=u16::MAX, weight, of(1..=u32::MAX), state, connect_options());
-    parts.prop_map(|(name, mut address, port, weight, max, state, mut connect)| {
+    let (port, max) = (20_000..=u16::MAX, of(1..=u32::MAX));
+    let parts = (name(), address(), port, weight, max, state, acl_name(), connect_options());
+    parts.prop_map(|(name, mut address, port, weight, max, state, acl, mut connect)| {
         set_port(&mut address, port);
         if let Address::Socket(socket) = &mut address
             && socket.ip().is_unspecified()
@@ -63,7 +120,7 @@ fn host() -> impl Strategy<Value = Host> {
         {
             connect.source = None;
         }
-        Host { name, address, weight, max, state, connect }
+        Host { name, address, weight, max, state, acl, connect }
     })
 }
 
@@ -88,8 +145,9 @@ fn connect_options() -> impl Strategy<Value = ConnectOptions> {
         SourceRange::new(ip(at), ip(at.saturating_add(more))).unwrap()
     });
     let source = vec(prop_oneof![v4, v6], 1..3).prop_map(|ranges| Sources::new(&ranges).unwrap());
-    let parts = (of(any::<bool>()), of(source), stream_options());
-    parts.prop_map(|(fastopen, source, stream)| ConnectOptions { fastopen, source, stream })
+    let proxy = select(&[Announce::V1, Announce::V2, Announce::Off][..]);
+    let parts = (of(any::<bool>()), of(source), of(proxy), stream_options());
+    parts.prop_map(|(fastopen, source, proxy, stream)| ConnectOptions { fastopen, source, proxy, stream })
 }
 
 fn stream_options() -> impl Strategy<Value = StreamOptions> {
@@ -135,10 +193,10 @@ fn manager() -> impl Strategy<Value = Manager> {
 
 fn admin() -> impl Strategy<Value = Admin> {
     let names = vec("[a-z0-9.-]{1,20}", 0..3);
-    let web = (address(), any::<bool>(), of(positive_time()), names, of((path(), path())));
-    let web = web.prop_map(|(listen, secure, refresh, names, files)| {
+    let web = (address(), any::<bool>(), of(positive_time()), names, of((path(), path())), acl_name());
+    let web = web.prop_map(|(listen, secure, refresh, names, files, acl)| {
         let (certificate, key) = files.unzip();
-        Web { listen, secure, refresh, names, certificate, key }
+        Web { listen, secure, refresh, names, certificate, key, acl }
     });
     let access = select(&[Access::Full, Access::ReadOnly][..]);
     let key = "ssh-ed25519 AAAA[a-zA-Z0-9+/]{8,40}( [!-~]{1,9})?";

@@ -46,14 +46,15 @@ fn web(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Web>,
     let names = element.optional("names", value::host_names, errors);
     let certificate = element.optional("certificate", value::path, errors);
     let key = element.optional("key", value::path, errors);
+    let acl = element.optional("acl", value::name, errors);
     let (secure, refresh, names) = (secure?.unwrap_or(false), refresh?, names?.unwrap_or_default());
-    let (certificate, key) = (certificate?, key?);
+    let (certificate, key, acl) = (certificate?, key?, acl?);
     if certificate.is_some() != key.is_some() {
         let (has, lacks) = if key.is_some() { ("key", "certificate") } else { ("certificate", "key") };
         let at = element.attribute(has).map_or(element.at(), |attribute| attribute.at);
         return Err(errors.report(at, format!("{has} without {lacks}, expected both or none")));
     }
-    Ok(listen?.map(|listen| Web { listen, secure, refresh, names, certificate, key }))
+    Ok(listen?.map(|listen| Web { listen, secure, refresh, names, certificate, key, acl }))
 }
 
 /// Where something listens that is off unless `enable` is true.

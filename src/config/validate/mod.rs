@@ -2,13 +2,14 @@
 //!
 //! A function that cannot give its value has reported why; the others go on, so that one run shows everything.
 
+mod access;
 mod admin;
 pub(super) mod listeners;
 mod manager;
 mod names;
 mod service;
 
-pub(super) use service::wrong_family;
+pub(super) use service::{expect, wrong_family};
 
 use std::path::PathBuf;
 
@@ -25,8 +26,16 @@ pub(super) fn config(dialect: Dialect, root: &Element<'_>, errors: &mut Collecto
     let log_file = log_file(root, errors);
     let admin = admin::admin(root, errors);
     let control = control(root, errors);
+    let acls = access::acls(root, errors);
     listeners::check(root, errors);
-    Ok(Config { services: services?, manager: manager?, log_file: log_file?, admin: admin?, control: control? })
+    Ok(Config {
+        services: services?,
+        manager: manager?,
+        log_file: log_file?,
+        admin: admin?,
+        control: control?,
+        acls: acls?,
+    })
 }
 
 fn log_file(root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<PathBuf>, Reported> {

@@ -2,12 +2,15 @@
 
 use super::all;
 use super::names::unique;
+use crate::config::access;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
 use crate::config::sockets::{self, Texts};
 use crate::config::suggest::{closest, hint};
 use crate::config::value;
 use crate::config::xml::{Attribute, Element};
 use crate::config::{Address, Group, Host, Listen, Service};
+use crate::model::access::Net;
+use crate::model::proxy::{Expect, Versions};
 use crate::model::socket_options::ConnectOptions;
 
 /// Groups that a message lists.
@@ -30,6 +33,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
     let idle_timeout = element.optional("idle-timeout", value::positive_time, errors);
     let fin_timeout = element.optional("fin-timeout", value::positive_time, errors);
     let max_connections = element.optional("max-connections", value::count, errors);
+    let entrance = access::entrance(&mut Attributes { element, errors });
     unique?;
     Ok(Service {
         name: name?,
@@ -40,19 +44,44 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
         idle_timeout: idle_timeout?,
         fin_timeout: fin_timeout?,
         max_connections: max_connections?,
+        entrance: entrance?,
     })
 }
 
 fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, Reported> {
     let address = element.required("ip", value::listen_address, errors);
     let options = sockets::listen_options(&mut Attributes { element, errors });
-    Ok(Listen { address: address?, options: options? })
+    let versions = element.optional("proxy", value::proxy_versions, errors);
+    let from = element.optional("proxy-from", value::nets, errors);
+    let proxy = expect(versions?, from?).map_err(|(given, what)| {
+        let at = element.attribute(given).map_or(element.at(), |attribute| attribute.at);
+        errors.report(at, what)
+    });
+    Ok(Listen { address: address?, options: options?, proxy: proxy? })
+}
+
+/// The PROXY headers that a listener expects.
+///
+/// # Errors
+/// The attribute that is there alone, and what is wrong with that.
+pub(in crate::config) fn expect(
+    versions: Option<Versions>,
+    from: Option<Vec<Net>>,
+) -> Result<Option<Expect>, (&'static str, &'static str)> {
+    match (versions, from) {
+        (None, None) => Ok(None),
+        (Some(versions), Some(from)) => Ok(Some(Expect { versions, from })),
+        (Some(_), None) => {
+            Err(("proxy", "proxy without proxy-from, expected beside it the networks whose headers are believed"))
+        }
+        (None, Some(_)) => Err(("proxy-from", "proxy-from without proxy, expected proxy=\"v1|v2|any\" beside it")),
+    }
 }
 
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {
     let name = element.required("name", value::name, errors);
     let scheduler = element.optional("scheduler", value::scheduler, errors);
-    let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
+    let connect = sockets::host_options(&mut Attributes { element, errors });
     let unnamed: Vec<String> = (0..element.children("host").count()).map(|index| format!("host.{index}")).collect();
     let names = element.children("host").zip(&unnamed);
     let names = names.map(|(host, unnamed)| name_and_place(host).unwrap_or((unnamed, host.at())));
@@ -68,7 +97,8 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
     let weight = element.optional("weight", value::weight, errors);
     let max = element.optional("max", value::count, errors);
     let state = element.optional("state", value::admin_state, errors);
-    let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
+    let connect = sockets::host_options(&mut Attributes { element, errors });
+    let acl = element.optional("acl", value::name, errors);
     let (address, connect) = (address?, connect?);
     check_family(element, &address, &connect, errors)?;
     Ok(Host {
@@ -77,6 +107,7 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
         weight: weight?.unwrap_or(1),
         max: max?,
         state: state?.unwrap_or_default(),
+        acl: acl?,
         connect,
     })
 }

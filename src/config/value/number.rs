@@ -49,7 +49,8 @@ pub(in crate::config) fn admin_state(text: &str) -> Result<AdminState, String> {
     })
 }
 
-fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
+/// A whole number in this range.
+pub(super) fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
     let text = text.trim();
     let expected = format!("expected {} to {}", range.start(), range.end());
     let digits = text.strip_prefix('-').unwrap_or(text);

@@ -14,6 +14,7 @@ use crate::config::{Address, Config, Listen};
 use crate::manager::line::{Quoted, Value};
 use crate::model::counters::ListenerCounters;
 use crate::model::id::{ListenerId, ServiceId};
+use crate::model::proxy::{Expect, Trust};
 use crate::model::service::ListenerSpec;
 use crate::model::snapshot::ServiceView;
 use crate::model::socket_options::ListenOptions;
@@ -123,6 +124,8 @@ struct Listener {
     service_name: String,
     service: ServiceId,
     options: ListenOptions,
+    /// The PROXY headers that it expects, as configured and ready for use.
+    proxy: Option<(Expect, Arc<Trust>)>,
     counters: Arc<ListenerCounters>,
 }
 
@@ -139,6 +142,7 @@ struct Wanted {
     /// As configured.
     shown: String,
     options: ListenOptions,
+    proxy: Option<Expect>,
     /// The sockets of a listener that is new.
     bound: Option<(SocketAddr, Vec<Arc<TcpListener>>)>,
     /// That its connections could not be steered, and why.
@@ -185,7 +189,7 @@ impl Listeners {
         // A service that has no host yet would turn its clients away.
         for service in config.services.iter().filter(|service| service.enabled.is_some()) {
             let mut any_ports = 0;
-            for Listen { address, options } in &service.listens {
+            for Listen { address, options, proxy } in &service.listens {
                 let options = options.or(self.defaults);
                 let fail =
                     |error| StartError::Listen { address: written(address), service: service.name.clone(), error };
@@ -200,6 +204,7 @@ impl Listeners {
                             service: service.name.clone(),
                             shown: address.to_string(),
                             options,
+                            proxy: proxy.clone(),
                             bound: None,
                             unsteered: None,
                         }),
@@ -289,7 +294,7 @@ impl Listeners {
                     let options = wanted.options;
                     let (key, counters) = (wanted.key, Arc::default());
                     let (shown, service_name) = (String::new(), String::new());
-                    Listener { id, key, addr, sockets, shown, service_name, service, options, counters }
+                    Listener { id, key, addr, sockets, shown, service_name, service, options, proxy: None, counters }
                 }
                 (None, None) => continue,
             };
@@ -299,7 +304,8 @@ impl Listeners {
             if listener.options != wanted.options {
                 moves.retune(&mut listener, wanted.options);
             }
-            if was != Some(service) {
+            let other_proxy = listener.take_proxy(wanted.proxy);
+            if was != Some(service) || other_proxy {
                 moves.listen(&listener, was.is_none());
             }
             self.open.push(listener);
@@ -314,10 +320,25 @@ impl Listeners {
     }
 }
 
+impl Listener {
+    /// Takes which PROXY headers it expects. Returns whether these are others.
+    fn take_proxy(&mut self, wanted: Option<Expect>) -> bool {
+        if self.proxy.as_ref().map(|(expect, _)| expect) == wanted.as_ref() {
+            return false;
+        }
+        self.proxy = wanted.map(|expect| {
+            let trust = Arc::new(Trust::new(&expect));
+            (expect, trust)
+        });
+        true
+    }
+}
+
 impl Moves {
     fn listen(&mut self, listener: &Listener, is_new: bool) {
         let counters = Arc::clone(&listener.counters);
-        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, counters };
+        let proxy = listener.proxy.as_ref().map(|(_, trust)| Arc::clone(trust));
+        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, proxy, counters };
         self.lines.push(format!("listening service={} addr={}", Value(&listener.service_name), listener.addr));
         self.listen.push((spec, listener.sockets.clone()));
         if is_new {

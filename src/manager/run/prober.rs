@@ -1,7 +1,9 @@
-//! Probes: a connect to a host, closed again at once. They share the manager's poll.
+//! Probes: a connect to a host, closed again at once. One that expects binary PROXY headers is told that nobody else is
+//! behind it (LOCAL); the readable ones have no word for that, so that such a host is told nothing.
+//! They share the manager's poll.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use mio::{Interest, Registry, Token};
 use crate::manager::Event;
 use crate::model::id::HostId;
 use crate::model::outcome::{Blame, Fault};
+use crate::model::proxy::Announce;
 use crate::model::socket_options::Outbound;
 use crate::model::time::Moment;
 use crate::sys::socket::{self, blame};
+use crate::wire::proxy;
 
 /// The probes in flight. Each has a token of its own that is never used again, so that a stale event finds nothing.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Prober {
 struct Probe {
     host: HostId,
     stream: TcpStream,
+    /// It is told that the connection is nobody else's.
+    is_local: bool,
     started: Moment,
     deadline: Moment,
 }
@@ -70,7 +76,9 @@ impl Prober {
         self.registry
             .register(&mut stream, token, Interest::WRITABLE)
             .map_err(|error| Blame::Local(error.raw_os_error().unwrap_or_default()))?;
-        self.in_flight.insert(token, Probe { host, stream, started: now, deadline: now.after(timeout) });
+        let is_local = outbound.is_some_and(|outbound| outbound.announce() == Announce::V2);
+        let deadline = now.after(timeout);
+        self.in_flight.insert(token, Probe { host, stream, is_local, started: now, deadline });
         Ok(())
     }
 
@@ -109,7 +117,13 @@ impl Probe {
         }
         match self.stream.peer_addr() {
             Ok(peer) if socket::met_itself(&self.stream, peer.port()) => Some(Err(Blame::Host(Fault::MetItself))),
-            Ok(_) => Some(Ok(now.since(self.started))),
+            Ok(_) => {
+                if self.is_local {
+                    // Whatever becomes of it: that the host has accepted is known.
+                    let _ = (&self.stream).write(&proxy::LOCAL);
+                }
+                Some(Ok(now.since(self.started)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
             Err(error) => Some(Err(blame(&error))),
         }

@@ -59,7 +59,7 @@ pub(in crate::manager) fn addr(n: u16) -> SocketAddr {
 
 pub(in crate::manager) fn host(name: &str, address: Address) -> config::Host {
     let (state, connect) = (AdminState::Up, ConnectOptions::default());
-    config::Host { name: name.to_owned(), address, weight: 1, max: None, state, connect }
+    config::Host { name: name.to_owned(), address, weight: 1, max: None, state, acl: None, connect }
 }
 
 pub(in crate::manager) fn named(name: &str, host_name: &str, port: u16) -> config::Host {
@@ -88,11 +88,12 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        entrance: config::Entrance::default(),
     }
 }
 
 pub(in crate::manager) fn config(services: Vec<config::Service>) -> Config {
-    Config { services, manager: rules(), log_file: None, admin: None, control: None }
+    Config { services, manager: rules(), log_file: None, admin: None, control: None, acls: Vec::new() }
 }
 
 /// One service "web" with one group "g" of hosts on these ports.

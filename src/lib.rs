@@ -44,7 +44,8 @@
 //!   to their peak.
 //!
 //! # Six flows
-//! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
+//! - *A connection*: accept batch → (behind a proxy, `reactor::greet` reads who the client is) →
+//!   [`balancer::Balancer::open`] lets the client in and chooses a host → connect → writable →
 //!   [`balancer::Balancer::connected`] → bytes move both ways → both ended → [`balancer::Balancer::close`].
 //! - *A host fails*: [`balancer::Balancer::connect_failed`] names the next host for the same client, suspects the failed
 //!   one for all reactors at once, and reports it → the manager judges, publishes the service with the next generation →

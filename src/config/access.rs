@@ -7,9 +7,10 @@ use super::attributes::{Shown, given, unless};
 use super::sockets::Texts;
 use super::value;
 use super::{Config, error, suggest};
-use crate::model::access::{Rule, Verdict};
+use crate::model::access::{Net, Rule, Verdict};
 use crate::model::clients::{ClientLimits, ClientRoom};
 use crate::model::limits::{CLIENT_PREFIX_V6, CLIENTS};
+use crate::model::proxy::{Expect, Versions};
 use crate::model::service::Fastclose;
 
 /// An access list.
@@ -78,13 +79,31 @@ pub(super) fn shown_entrance(entrance: &Entrance) -> Shown {
     ])
 }
 
+/// The PROXY headers that a listener expects.
+///
+/// # Errors
+/// The attribute that is there alone, and what is wrong with that.
+pub(super) fn expect(
+    versions: Option<Versions>,
+    from: Option<Vec<Net>>,
+) -> Result<Option<Expect>, (&'static str, &'static str)> {
+    match (versions, from) {
+        (None, None) => Ok(None),
+        (Some(versions), Some(from)) => Ok(Some(Expect { versions, from })),
+        (Some(_), None) => {
+            Err(("proxy", "proxy without proxy-from, expected beside it the networks whose headers are believed"))
+        }
+        (None, Some(_)) => Err(("proxy-from", "proxy-from without proxy, expected proxy=\"v1|v2|any\" beside it")),
+    }
+}
+
 /// What is wrong with naming this list, if it is none of those that there are.
 pub(super) fn missing_acl<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> Option<String> {
     if known.clone().any(|known| known == name) {
         return None;
     }
     let hint = suggest::hint(suggest::closest(name, known));
-    Some(format!("the configuration has no access list {}{hint}, expected <acl name=\"NAME\">", error::quoted(name)))
+    Some(format!("the configuration has no access list {}, expected <acl name=\"NAME\">{hint}", error::quoted(name)))
 }
 
 impl Config {

@@ -79,6 +79,7 @@ pub(super) fn web(web: &Web) -> Shown {
         ("names", (!web.names.is_empty()).then(|| web.names.join(","))),
         ("certificate", path(&web.certificate)),
         ("key", path(&web.key)),
+        ("acl", web.acl.clone()),
     ])
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Largest configuration file, in bytes.
-pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Largest configuration file, in bytes: an access list of 100,000 networks fits.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 4 << 20;
 /// Largest weight of a host.
 pub const WEIGHT_MAX: u32 = 1_000_000;
 /// Longest time that can be configured.

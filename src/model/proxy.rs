@@ -1,6 +1,8 @@
 //! The PROXY protocol as it is configured: from whom a header is believed, and who is sent one. See its specification,
 //! `proxy-protocol.txt` of HAProxy, and `crate::wire::proxy` for the bytes.
 
+use std::net::IpAddr;
+
 use super::access::{Acl, Net};
 
 /// Which headers a listener takes.
@@ -74,16 +76,26 @@ pub struct Expect {
 /// The same, ready for use.
 #[derive(Debug)]
 pub struct Trust {
-    /// Which headers.
-    pub versions: Versions,
-    /// From whom.
-    pub from: Acl,
+    expect: Expect,
+    from: Acl,
 }
 
 impl Trust {
     /// Ready for use.
     #[must_use]
-    pub fn new(expect: &Expect) -> Self {
-        Self { versions: expect.versions, from: Acl::of(&expect.from) }
+    pub fn new(expect: Expect) -> Self {
+        Self { from: Acl::of(&expect.from), expect }
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub const fn expect(&self) -> &Expect {
+        &self.expect
+    }
+
+    /// Which headers are taken from this address; `None`: it is not believed.
+    #[must_use]
+    pub fn versions(&self, from: IpAddr) -> Option<Versions> {
+        self.from.permits(from).then_some(self.expect.versions)
     }
 }

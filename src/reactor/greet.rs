@@ -119,8 +119,7 @@ impl Reactor {
         let spec = &self.listeners[number].spec;
         let (service, stream) = (spec.service, TcpStream::from_std(stream));
         let Some(places) = self.balancer.counters(service) else { return };
-        let trust = spec.proxy.as_ref().filter(|trust| trust.from.permits(peer.ip()));
-        let versions = trust.map(|trust| trust.versions);
+        let versions = spec.proxy.as_ref().and_then(|trust| trust.versions(peer.ip()));
         let newcomer = |generation| Newcomer {
             generation,
             service,

@@ -1,5 +1,6 @@
 //! Scenario builders, and the tests by subject.
 
+mod access;
 mod failover;
 mod many;
 mod memory;

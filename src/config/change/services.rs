@@ -5,7 +5,7 @@ use super::edited::Edited;
 use super::{refuse_taken, service_at, service_mut};
 use crate::config::error::quoted;
 use crate::config::sockets::{self, Texts};
-use crate::config::validate::{expect, listeners};
+use crate::config::validate::listeners;
 use crate::config::{Address, Config, Entrance, Listen, Service, access, attributes, schema, value};
 use crate::model::change::{Attributes, Refusal};
 
@@ -133,7 +133,7 @@ fn read_listen(shown: attributes::Shown, fixed: &[&str], asked: &Attributes) -> 
     let address = texts.need("ip", value::listen_address)?;
     let options = sockets::listen_options(&mut texts)?;
     let versions = texts.read("proxy", value::proxy_versions)?;
-    let proxy = expect(versions, texts.read("proxy-from", value::nets)?);
+    let proxy = access::expect(versions, texts.read("proxy-from", value::nets)?);
     Ok(Listen { address, options, proxy: proxy.map_err(|(_, what)| Refusal::invalid(what))? })
 }
 

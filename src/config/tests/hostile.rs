@@ -40,7 +40,7 @@ fn element_with_20000_attributes_is_refused() {
 #[test]
 fn file_above_the_size_limit_is_refused() {
     let text = filled("<director>", " ", "</director>") + " ";
-    assert_eq!(refused_quickly(&text), "f:1:1: the file is too large, expected at most 1048576 bytes");
+    assert_eq!(refused_quickly(&text), "f:1:1: the file is too large, expected at most 4194304 bytes");
 }
 
 #[test]

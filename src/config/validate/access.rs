@@ -79,7 +79,7 @@ mod tests {
             <admin><web listen='*:2' acl='c'/></admin></director>";
         let what = |name, hint| {
             format!(
-                "acl=\"{name}\": the configuration has no access list \"{name}\"{hint}, expected <acl name=\"NAME\">"
+                "acl=\"{name}\": the configuration has no access list \"{name}\", expected <acl name=\"NAME\">{hint}"
             )
         };
         let expected = [

@@ -9,7 +9,7 @@ mod manager;
 mod names;
 mod service;
 
-pub(super) use service::{expect, wrong_family};
+pub(super) use service::wrong_family;
 
 use std::path::PathBuf;
 

@@ -9,8 +9,6 @@ use crate::config::suggest::{closest, hint};
 use crate::config::value;
 use crate::config::xml::{Attribute, Element};
 use crate::config::{Address, Group, Host, Listen, Service};
-use crate::model::access::Net;
-use crate::model::proxy::{Expect, Versions};
 use crate::model::socket_options::ConnectOptions;
 
 /// Groups that a message lists.
@@ -53,29 +51,11 @@ fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, R
     let options = sockets::listen_options(&mut Attributes { element, errors });
     let versions = element.optional("proxy", value::proxy_versions, errors);
     let from = element.optional("proxy-from", value::nets, errors);
-    let proxy = expect(versions?, from?).map_err(|(given, what)| {
+    let proxy = access::expect(versions?, from?).map_err(|(given, what)| {
         let at = element.attribute(given).map_or(element.at(), |attribute| attribute.at);
         errors.report(at, what)
     });
     Ok(Listen { address: address?, options: options?, proxy: proxy? })
-}
-
-/// The PROXY headers that a listener expects.
-///
-/// # Errors
-/// The attribute that is there alone, and what is wrong with that.
-pub(in crate::config) fn expect(
-    versions: Option<Versions>,
-    from: Option<Vec<Net>>,
-) -> Result<Option<Expect>, (&'static str, &'static str)> {
-    match (versions, from) {
-        (None, None) => Ok(None),
-        (Some(versions), Some(from)) => Ok(Some(Expect { versions, from })),
-        (Some(_), None) => {
-            Err(("proxy", "proxy without proxy-from, expected beside it the networks whose headers are believed"))
-        }
-        (None, Some(_)) => Err(("proxy-from", "proxy-from without proxy, expected proxy=\"v1|v2|any\" beside it")),
-    }
 }
 
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {

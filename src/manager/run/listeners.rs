@@ -124,8 +124,7 @@ struct Listener {
     service_name: String,
     service: ServiceId,
     options: ListenOptions,
-    /// The PROXY headers that it expects, as configured and ready for use.
-    proxy: Option<(Expect, Arc<Trust>)>,
+    proxy: Option<Arc<Trust>>,
     counters: Arc<ListenerCounters>,
 }
 
@@ -323,13 +322,10 @@ impl Listeners {
 impl Listener {
     /// Takes which PROXY headers it expects. Returns whether these are others.
     fn take_proxy(&mut self, wanted: Option<Expect>) -> bool {
-        if self.proxy.as_ref().map(|(expect, _)| expect) == wanted.as_ref() {
+        if self.proxy.as_ref().map(|trust| trust.expect()) == wanted.as_ref() {
             return false;
         }
-        self.proxy = wanted.map(|expect| {
-            let trust = Arc::new(Trust::new(&expect));
-            (expect, trust)
-        });
+        self.proxy = wanted.map(Trust::new).map(Arc::new);
         true
     }
 }
@@ -337,7 +333,7 @@ impl Listener {
 impl Moves {
     fn listen(&mut self, listener: &Listener, is_new: bool) {
         let counters = Arc::clone(&listener.counters);
-        let proxy = listener.proxy.as_ref().map(|(_, trust)| Arc::clone(trust));
+        let proxy = listener.proxy.clone();
         let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, proxy, counters };
         self.lines.push(format!("listening service={} addr={}", Value(&listener.service_name), listener.addr));
         self.listen.push((spec, listener.sockets.clone()));

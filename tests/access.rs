@@ -183,8 +183,8 @@ fn client_that_comes_too_often_is_refused_for_a_while() {
     let addr = director.addr();
     let begin = Instant::now();
     let count = (0..60).filter(|_| served(2, addr).0 == "a").count();
-    let most = 5 + begin.elapsed().as_secs_f64().mul_add(5.0, 1.0) as usize;
-    assert!((5..=most).contains(&count), "{count} of 60, at most {most}");
+    let most = 6 + begin.elapsed().as_millis() / 200;
+    assert!((5..=most).contains(&(count as u128)), "{count} of 60, at most {most}");
     assert_eq!(served(3, addr).0, "a", "another client is not concerned");
     until(PATIENCE, "it may come again", || served(2, addr).0 == "a");
     director.finish();
@@ -318,7 +318,9 @@ fn clients_end_ends_both_directions_where_that_is_said() {
 #[test]
 fn list_of_many_networks_is_loaded_and_its_clients_are_told_apart() {
     let host = Host::serve("a", scripts::tell_name());
-    let rules: String = (0..25_000_u32).map(|n| format!("<deny net=\"10.{}.{}.0/24\"/>\n", n / 250, n % 250)).collect();
+    let net = |n: u32| format!("<deny net=\"10.{}.{}.{}/28\"/>\n", n >> 12, n >> 4 & 255, (n & 15) << 4);
+    // Every other one, so that none is part of a larger network with its neighbour.
+    let rules: String = (0..100_000).map(|n| net(2 * n)).collect();
     let service = Service::with(&[&host]).set("acl", "l");
     let text = with(service, &format!(r#"<acl name="l" default="permit">{rules}<deny net="127.0.0.2"/></acl>"#));
     let director = Director::plan_text(&text).start();
@@ -328,7 +330,7 @@ fn list_of_many_networks_is_loaded_and_its_clients_are_told_apart() {
     let begin = Instant::now();
     director.reload();
     let took = begin.elapsed();
-    support::figure("a reload of 25,000 networks that changes nothing", format!("{took:?}"));
+    support::figure("a reload of 100,000 networks that changes nothing", format!("{took:?}"));
     director.wait_for_log_after(mark, &["reload"], PATIENCE);
     director.finish();
 }

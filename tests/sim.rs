@@ -10,13 +10,16 @@
 mod check;
 #[path = "sim/hosts.rs"]
 mod hosts;
+#[path = "sim/tally.rs"]
+mod tally;
 #[path = "sim/world.rs"]
 mod world;
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use world::{Tally, World};
+use tally::Tally;
+use world::World;
 
 const SEEDS: u64 = 256;
 const STEPS: u64 = 2000;

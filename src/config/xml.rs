@@ -163,7 +163,7 @@ impl<'d> Element<'d> {
     }
 
     /// All elements in it, in the order of the file.
-    pub(super) fn elements<'e>(&'e self) -> impl Iterator<Item = &'e Self> {
+    pub(super) fn elements(&self) -> impl Iterator<Item = &Self> {
         self.children.iter()
     }
 

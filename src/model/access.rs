@@ -209,27 +209,37 @@ fn changes(permits_rest: bool, rules: &[Rule], v4: bool) -> Vec<u128> {
     changes
 }
 
-/// Sorted numbers, with every so manyth of them apart: a search touches few cache lines.
+/// Sorted numbers in levels: all of them, every so manyth of those, and so on up to a few. A search looks through one
+/// block of each level, without a branch that depends on what it finds, and touches few cache lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line<T> {
-    sparse: Vec<T>,
-    all: Vec<T>,
+    /// From the few to all.
+    levels: Vec<Vec<T>>,
 }
 
-/// Numbers that one of the sparse ones stands for.
-const STRIDE: usize = 32;
+/// Numbers of a block, of which the first stands in the level above.
+const BLOCK: usize = 16;
 
 impl<T: Ord + Copy> Line<T> {
     fn new(all: Vec<T>) -> Self {
-        Self { sparse: all.iter().step_by(STRIDE).copied().collect(), all }
+        let mut levels = vec![all];
+        while let Some(last) = levels.last().filter(|last| last.len() > BLOCK) {
+            levels.push(last.iter().step_by(BLOCK).copied().collect());
+        }
+        levels.reverse();
+        Self { levels }
     }
 
     /// How many are no larger than this one.
     fn up_to(&self, number: T) -> usize {
-        let Some(stretch) = self.sparse.partition_point(|one| *one <= number).checked_sub(1) else { return 0 };
-        let first = stretch * STRIDE;
-        let end = (first + STRIDE).min(self.all.len());
-        first + self.all[first..end].partition_point(|one| *one <= number)
+        // Of the level above.
+        let mut count: usize = 1;
+        for level in &self.levels {
+            let Some(first) = count.checked_sub(1).map(|block| block * BLOCK) else { return 0 };
+            let end = (first + BLOCK).min(level.len());
+            count = first + level[first..end].iter().filter(|one| **one <= number).count();
+        }
+        count
     }
 }
 

@@ -18,6 +18,7 @@ use director::model::socket_options::ConnectOptions;
 use director::model::time::Moment;
 
 use super::hosts::{self, HOSTS, Mood};
+use super::tally::Tally;
 
 pub(crate) const REACTORS: usize = 3;
 const S: ServiceId = ServiceId(0);
@@ -48,40 +49,6 @@ enum Happening {
     Leaves { reactor: usize, key: Key },
     Report(Report),
     Probed(HostId, Result<Duration, Blame>),
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) opened: u64,
-    pub(crate) served: u64,
-    pub(crate) moved_on: u64,
-    pub(crate) waited: u64,
-    pub(crate) given_up: u64,
-    pub(crate) panics: u64,
-    pub(crate) reloads: u64,
-    pub(crate) publications: u64,
-    pub(crate) reports_lost: u64,
-    pub(crate) last_resorts: u64,
-    pub(crate) denied: u64,
-    pub(crate) limited: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        let Self { opened, served, moved_on, waited, given_up, panics, reloads, publications, .. } = other;
-        self.opened += opened;
-        self.served += served;
-        self.moved_on += moved_on;
-        self.waited += waited;
-        self.given_up += given_up;
-        self.panics += panics;
-        self.reloads += reloads;
-        self.publications += publications;
-        self.reports_lost += other.reports_lost;
-        self.last_resorts += other.last_resorts;
-        self.denied += other.denied;
-        self.limited += other.limited;
-    }
 }
 
 pub(crate) struct World {

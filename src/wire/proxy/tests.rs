@@ -29,8 +29,11 @@ fn whole(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
 
 const ENDS_V4: [u8; 12] = [192, 0, 2, 1, 198, 51, 100, 7, 0xdc, 0x04, 0x01, 0xbb];
 
+/// The client, and where it connected to.
+type Told = Option<(SocketAddr, SocketAddr)>;
+
 /// Headers, with what they mean.
-fn vectors() -> Vec<(Vec<u8>, Option<(SocketAddr, SocketAddr)>)> {
+fn vectors() -> Vec<(Vec<u8>, Told)> {
     let v4 = Some((addr("192.0.2.1:56324"), addr("198.51.100.7:443")));
     let v6 = Some((addr("[2001:db8::1]:56324"), addr("[2001:db8::2]:443")));
     let with = |tail: &[u8]| whole(0x21, 0x11, &[&ENDS_V4, tail].concat());

@@ -229,3 +229,25 @@ fn listener_is_told_to_expect_headers_while_it_is_open() {
     assert_eq!(ask(director.addr(), b"plain").0, "plain");
     director.finish();
 }
+
+#[test]
+fn client_that_has_not_said_who_it_is_is_lost_with_its_reactor_and_ends_with_the_process() {
+    let host = Host::serve("a", scripts::echo());
+    let text = expecting(Service::with(&[&host]), "any", "127.0.0.1");
+    let told = header(Announce::V2, "192.0.2.7:4711", "198.51.100.1:443");
+    let director = Director::plan_text(&text).threads(1).through(&["env", "DIRECTOR_PANIC_AT=2"]).start();
+    let silent = Client::connect(director.addr());
+    director.wait_for_counters(PATIENCE, "it is open", |counters| counters.service("s").number("open") == 1);
+    let _ = ask(director.addr(), &told);
+    director.wait_for_log(&["reactor restarted", "lost=2"], PATIENCE);
+    assert_eq!(silent.wait_for_end(Instant::now(), PATIENCE).0, End::Reset);
+    let counters = director.wait_for_counters(PATIENCE, "none is left", |all| all.service("s").number("open") == 0);
+    assert_eq!(counters.service("s").number("closed-panicked"), 2);
+    // The next one is in the middle of its header when the process is told to end.
+    let slow = Client::connect(director.addr());
+    slow.send(&told[..9]);
+    director.wait_for_counters(PATIENCE, "it is open", |counters| counters.service("s").number("open") == 1);
+    director.process().signal(libc::SIGTERM);
+    slow.send(&[&told[9..], b"late"].concat());
+    assert_eq!(slow.read_exact(4), b"late", "it is served to its end");
+}

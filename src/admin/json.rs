@@ -4,6 +4,8 @@
 //! session names are strings, and what is not there is `null`. A histogram is `{"first": …, "buckets": […], "sum_us": …}`
 //! as [`Counts`]: the first bucket is below 2^`first` µs, each after it ends at twice the time, the last has no end.
 
+mod acls;
+
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +17,8 @@ use crate::model::event::Event;
 use crate::model::outcome::CloseReason;
 use crate::model::snapshot::{Counts, GroupView, HostView, ListenerView, ReactorView, ServiceView, Snapshot, UserView};
 use crate::model::status::HostStatus;
+
+pub use acls::{acl, acls, rules};
 
 /// The whole.
 #[must_use]
@@ -49,10 +53,14 @@ pub fn service(service: &ServiceView) -> Value {
         "idle_timeout_ms": millis(service.idle_timeout),
         "fin_timeout_ms": millis(service.fin_timeout),
         "max_connections": service.max_connections,
+        "acl": service.acl,
+        "client_max": service.client_max,
+        "client_rate": service.client_rate,
         "open": service.open,
         "waiting": service.waiting,
         "accepted": service.accepted,
         "retries": service.retries,
+        "uncounted": service.uncounted,
         "closed": closed,
         "wait": histogram(&service.wait, service.wait_sum_us),
     })
@@ -94,6 +102,7 @@ pub fn host(host: &HostView) -> Value {
         "next_probe_ms": host.next_probe.map(millis),
         "weight": host.weight,
         "max": host.max,
+        "acl": host.acl,
         "open": host.open,
         "total": host.total,
         "failed": host.failed,
@@ -234,6 +243,7 @@ mod tests {
             next_probe: None,
             weight: 3,
             max: Some(9),
+            acl: None,
             open: 1,
             total: 2,
             failed: 3,
@@ -274,10 +284,14 @@ mod tests {
             idle_timeout: Duration::from_secs(600),
             fin_timeout: Duration::from_secs(60),
             max_connections: None,
+            acl: Some(String::from("lan")),
+            client_max: Some(5),
+            client_rate: None,
             open: 1,
             waiting: 0,
             accepted: 8,
             retries: 0,
+            uncounted: 6,
             closed: std::array::from_fn(|index| index as u64),
             wait: counts(),
             wait_sum_us: 9,
@@ -300,6 +314,10 @@ mod tests {
         assert_eq!((&shown["started"], &shown["confirm_within_ms"]), (&json!(1.5), &json!(30_000)));
         let service = &shown["services"][0];
         assert_eq!(service["closed"]["client-reset"], json!(1));
+        assert_eq!(
+            (&service["acl"], &service["client_max"], &service["uncounted"]),
+            (&json!("lan"), &json!(5), &json!(6))
+        );
         assert_eq!(service["groups"][0]["scheduler"], json!("leastconns"));
         assert_eq!(service["groups"][0]["hosts"][0]["weight"], json!(3));
         assert_eq!(shown["reactors"][0]["values"]["turns"], json!(4));

@@ -8,6 +8,7 @@ use super::sockets::Texts;
 use super::value;
 use super::{Config, error, suggest};
 use crate::model::access::{Net, Rule, Verdict};
+use crate::model::change::AclTexts;
 use crate::model::clients::{ClientLimits, ClientRoom};
 use crate::model::limits::{CLIENT_PREFIX_V6, CLIENTS};
 use crate::model::proxy::{Expect, Versions};
@@ -22,6 +23,15 @@ pub struct Acl {
     pub default: Verdict,
     /// The first one that a client's address is in decides.
     pub rules: Vec<Rule>,
+}
+
+impl Acl {
+    /// The same as texts.
+    #[must_use]
+    pub fn texts(&self) -> AclTexts {
+        let text = |rule: &Rule| (rule.verdict.name().to_owned(), rule.net.to_string());
+        AclTexts { default: self.default.name().to_owned(), rules: self.rules.iter().map(text).collect() }
+    }
 }
 
 /// Who may come to a service, and how connections end.
@@ -113,8 +123,14 @@ impl Config {
         self.acls.iter().find(|acl| acl.name == name)
     }
 
+    /// Who uses the access list of that name, in words.
+    #[must_use]
+    pub fn users_of(&self, acl: &str) -> Vec<String> {
+        self.acl_users().filter(|(name, _)| *name == acl).map(|(_, user)| user).collect()
+    }
+
     /// Where each access list is used: its name, and the user in words.
-    pub(super) fn acl_users(&self) -> impl Iterator<Item = (&str, String)> {
+    fn acl_users(&self) -> impl Iterator<Item = (&str, String)> {
         let services = self.services.iter().flat_map(|service| {
             let own = service.entrance.acl.as_deref().map(|acl| (acl, format!("service {}", service.name)));
             let hosts = service.groups.iter().flat_map(move |group| {

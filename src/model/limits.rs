@@ -290,9 +290,11 @@ pub const WEB_HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const WEB_FIELDS_MAX: usize = 64;
 /// Most arguments after the `?` of a request, and fields of a form.
 pub const WEB_ARGUMENTS_MAX: usize = 32;
-/// Longest body of a request, in bytes: a configuration, with room for JSON's escapes.
-pub const WEB_BODY_BYTES_MAX: usize = 2 << 20;
-/// Longest body of the login form, in bytes. It is read from strangers.
+/// Longest body of a user's request, in bytes: a configuration, or 100,000 networks of an access list as JSON.
+pub const WEB_BODY_BYTES_MAX: usize = 8 << 20;
+/// Bytes of all bodies that are on their way.
+pub const WEB_BODIES_BYTES_MAX: usize = 4 * WEB_BODY_BYTES_MAX;
+/// Longest body of the login form, which strangers send, in bytes.
 pub const WEB_FORM_BYTES_MAX: usize = 4 * 1024;
 /// Time for which the answer to a change is kept for who asks again with the same `Idempotency-Key`.
 pub const REPEATS_KEPT: Duration = Duration::from_secs(10 * 60);

@@ -80,6 +80,12 @@ pub struct ServiceView {
     pub fin_timeout: Duration,
     /// Most open connections.
     pub max_connections: Option<u32>,
+    /// The access list of its clients.
+    pub acl: Option<String>,
+    /// Most open connections of a client.
+    pub client_max: Option<u32>,
+    /// Most new connections of a client, a second.
+    pub client_rate: Option<u32>,
     /// Open sessions, waiting and connecting ones included.
     pub open: u32,
     /// Clients that wait for a host with room.
@@ -147,6 +153,8 @@ pub struct HostView {
     pub weight: u32,
     /// Most open connections.
     pub max: Option<u32>,
+    /// The access list of the clients that it may serve.
+    pub acl: Option<String>,
     /// Connections, those in flight included.
     pub open: u32,
     /// Connections established.

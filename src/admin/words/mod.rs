@@ -102,6 +102,8 @@ pub enum Does {
     },
     /// A new administrator, or a new password of one, that is to be asked for: the command lacks it.
     WithPassword(Command),
+    /// The access lists, or the one of this name with its rules.
+    Acls(Option<String>),
     /// The help, on these words.
     Help(Vec<String>),
     /// Done by `directorctl` alone.

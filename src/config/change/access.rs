@@ -24,7 +24,7 @@ pub(super) fn set(config: &mut Config, acl: &str, texts: &AclTexts) -> Result<St
 
 pub(super) fn remove(config: &mut Config, acl: &str) -> Result<String, Refusal> {
     let at = acl_at(config, acl)?;
-    let users: Vec<String> = config.acl_users().filter(|(name, _)| *name == acl).map(|(_, user)| user).collect();
+    let users = config.users_of(acl);
     if !users.is_empty() {
         let what = format!("{} is used by {}, expected another list there first", quoted(acl), alternatives(&users));
         return Err(Refusal::conflict(what));

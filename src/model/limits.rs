@@ -258,8 +258,7 @@ pub const CLIENT_RATE_MAX: u32 = 1_000_000;
 pub const CLIENT_PREFIX_V6: u8 = 64;
 /// How long a client may take for its PROXY header.
 pub const PROXY_HEADER_WAIT: Duration = Duration::from_secs(5);
-/// Longest PROXY header that is taken, in bytes, its additions included. It waits in the socket's buffer, whose
-/// smallest size it is.
+/// Longest PROXY header that is taken, in bytes; it has to find room in the smallest buffer of a socket.
 pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
 /// Time between two log lines of a kind that peers can provoke.
 pub const LOG_EVERY: Duration = Duration::from_secs(1);

@@ -59,7 +59,9 @@ pub fn complete(words: &[String], names: &Names, client: bool) -> Next {
         Some(Arg::One(_, kind) | Arg::Maybe(_, kind)) => found.extend(words_of(kind, names, client)),
         Some(Arg::Pairs(pairs)) => found.extend(pairs_of(pairs, last, names)),
         // Verdicts and networks take turns.
-        Some(Arg::Rules) if (position + 1 - spec.args.len()) % 2 == 0 => found.extend(words_of(VERDICT, names, client)),
+        Some(Arg::Rules) if (position + 1 - spec.args.len()).is_multiple_of(2) => {
+            found.extend(words_of(VERDICT, names, client))
+        }
         Some(Arg::Rest("COMMAND")) => found.extend(words_of(Kind::Command, names, client)),
         Some(Arg::Rest(_)) if spec.name == "kill" => {
             found.extend(pairs_of(Pairs::Of(&["client", "host", "service", "local"]), last, names));

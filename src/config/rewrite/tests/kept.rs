@@ -106,20 +106,21 @@ fn rules_of_a_list_keep_their_comments_and_their_order() {
 ",
     );
     becomes(&before, change, &expected);
+    // What stands above several of a kind may be about all of them, and stays.
     let swap = |config: &mut Config| {
         config.acls[0].rules.swap(0, 1);
         config.acls[0].default = Verdict::Permit;
         config.acls[0].rules[3].verdict = Verdict::Permit;
     };
     let expected = file(
-        "    <!-- all offices -->
-    <permit net='10.0.0.0/8'/> <!-- since May -->
+        "    <permit net='10.0.0.0/8'/> <!-- since May -->
     <!-- one guest -->
     <deny net='10.9.9.9'/>
+    <!-- all offices -->
     <permit net='::1/128'/>
+    <permit net=\"2001:db8::/32\"/>
 
     <!-- <permit net='192.0.2.0/24'/> -->
-    <permit net=\"2001:db8::/32\"/>
 ",
     );
     becomes(&before, swap, &expected.replace("default='deny'", "default='permit'"));

@@ -23,7 +23,7 @@ use director::sys::mailbox::Mailbox;
 fn host(id: u32, addr: SocketAddr) -> HostSpec {
     HostSpec {
         id: HostId(id),
-        addr,
+        addr: addr.into(),
         weight: 1,
         max: None,
         status: HostStatus::Up,

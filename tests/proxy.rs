@@ -32,7 +32,7 @@ fn with_lists(text: &str, lists: &str) -> String {
 }
 
 fn header(announce: Announce, client: &str, to: &str) -> Vec<u8> {
-    proxy::write(announce, addr(client), addr(to)).as_bytes().to_vec()
+    proxy::write(announce, addr(client).into(), addr(to).into()).as_bytes().to_vec()
 }
 
 /// Sends this and returns all that comes back.

@@ -136,7 +136,7 @@ pub(crate) fn queues(services: u32) -> Result<f64, Failure> {
     let case = Case { hosts: 1, state: State::Full, percent: 100, ..Case::default() };
     for service in 0..services {
         balancer.apply(Arc::new(spec(SchedulerKind::RoundRobin, service, &case)));
-        let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let client = SocketAddr::from(([127, 0, 0, 1], 40_000)).into();
         balancer.reserve(ServiceId(service), false);
         let opened = balancer.open(Moment::START, ServiceId(service), client, ());
         if !matches!(opened, Ok((_, Next::Wait))) {

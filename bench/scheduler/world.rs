@@ -121,7 +121,7 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
         }
         HostSpec {
             id: HostId(service * case.hosts + number),
-            addr: SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80)),
+            addr: SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80)).into(),
             weight: if state == State::Drained { 0 } else { 1 + number % 4 },
             max: (state == State::Full).then_some(1),
             status: if state == State::Down { HostStatus::Down } else { HostStatus::Up },
@@ -203,7 +203,7 @@ impl Reactor {
     }
 
     fn open_one(&mut self) -> Result<(), Failure> {
-        let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let client = SocketAddr::from(([127, 0, 0, 1], 40_000)).into();
         let service = ServiceId(self.next_service);
         self.next_service = (self.next_service + 1) % self.services;
         self.balancer.reserve(service, false);

@@ -6,7 +6,6 @@
 
 mod acls;
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
@@ -200,7 +199,7 @@ fn histogram(counts: &Counts, sum_us: u64) -> Value {
     json!({ "first": counts.first, "buckets": counts.buckets, "sum_us": sum_us })
 }
 
-fn text(addr: SocketAddr) -> String {
+fn text(addr: impl ToString) -> String {
     addr.to_string()
 }
 
@@ -220,6 +219,7 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::address::Endpoint;
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::scheduler::SchedulerKind;
@@ -235,7 +235,7 @@ mod tests {
         HostView {
             name: String::from("a\"<b>"),
             address: String::from("localhost:80"),
-            addr: Some("127.0.0.1:80".parse().unwrap()),
+            addr: Some(Endpoint::Ip("127.0.0.1:80".parse().unwrap())),
             status: HostStatus::Down,
             admin: AdminState::Drain,
             why: String::from("connection refused"),
@@ -331,7 +331,7 @@ mod tests {
             service: ServiceId(0),
             host: Some(HostId(0)),
             host_addr: None,
-            client: "[::1]:9".parse().unwrap(),
+            client: Endpoint::LOCAL,
             local: None,
             listen: None,
             state: SessionState::HalfClosed,
@@ -352,6 +352,7 @@ mod tests {
         let shown = sessions(&SessionList { sessions: vec![view], total: 12 });
         assert_eq!((&shown["total"], &shown["sessions"][0]["name"]), (&json!(12), &json!("1-2-3")));
         assert_eq!(shown["sessions"][0]["state"], json!("half-closed"));
+        assert_eq!(shown["sessions"][0]["client"], json!("unix"));
         let happened = Event {
             number: 4,
             at: UNIX_EPOCH,

@@ -1,11 +1,11 @@
 //! Who comes in: a service's access list, and how much each client may have.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::session::{Key, Session};
 use super::{Balancer, Service};
+use crate::model::address::Endpoint;
 use crate::model::clients::Entry;
 use crate::model::id::ServiceId;
 use crate::model::limits::LOG_EVERY;
@@ -16,7 +16,7 @@ use crate::model::time::Moment;
 
 impl Service {
     /// Whether the service's access list denies this client.
-    pub(super) fn denies(&self, client: SocketAddr) -> bool {
+    pub(super) fn denies(&self, client: Endpoint) -> bool {
         self.spec.entrance.acl.as_ref().is_some_and(|acl| !acl.permits(client.ip()))
     }
 
@@ -53,7 +53,7 @@ impl<T> Balancer<T> {
 
     /// Counts a client whose place is reserved, and that is turned away before it has a session. False: the service is
     /// unknown, and nothing was done.
-    pub fn refuse(&mut self, now: Moment, service: ServiceId, client: SocketAddr, reason: CloseReason) -> bool {
+    pub fn refuse(&mut self, now: Moment, service: ServiceId, client: Endpoint, reason: CloseReason) -> bool {
         let Some(&slot) = self.index.get(&service) else { return false };
         let counters = Arc::clone(&self.services[slot].spec.counters);
         counters.accepted.fetch_add(1, Relaxed);
@@ -65,7 +65,7 @@ impl<T> Balancer<T> {
 
     /// The client of a session, as it is known to all but its socket.
     #[must_use]
-    pub fn client(&self, key: Key) -> Option<SocketAddr> {
+    pub fn client(&self, key: Key) -> Option<Endpoint> {
         self.session(key).map(|session| session.client)
     }
 
@@ -80,7 +80,7 @@ impl<T> Balancer<T> {
 
     /// Tells the manager of one client that was turned away in a while: under an attack there are many, and what else
     /// there is to tell needs the room.
-    pub(super) fn tell_refused(&mut self, now: Moment, slot: u32, client: SocketAddr, reason: CloseReason) {
+    pub(super) fn tell_refused(&mut self, now: Moment, slot: u32, client: Endpoint, reason: CloseReason) {
         let Some(service) = self.services.get_mut(slot as usize).filter(|service| now >= service.quiet_until) else {
             return;
         };

@@ -1,6 +1,6 @@
 //! What a choice is made among: the hosts of one service as one reactor sees them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::model::access::Acl;
+use crate::model::address::Endpoint;
 use crate::model::counters::{HostCounters, Rotation};
 use crate::model::id::HostId;
 use crate::model::limits::{SLOW_CONNECT_FACTOR, SLOW_CONNECT_MIN};
@@ -22,7 +23,7 @@ pub struct Host {
     /// The host.
     pub id: HostId,
     /// Where to connect to.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// Its share.
     pub weight: u32,
     pub(super) max: Option<u32>,
@@ -78,7 +79,7 @@ impl Host {
     }
 
     /// Whether its access list lets this client come.
-    pub(super) fn permits(&self, client: IpAddr) -> bool {
+    pub(super) fn permits(&self, client: Option<IpAddr>) -> bool {
         self.acl.as_ref().is_none_or(|acl| acl.permits(client))
     }
 
@@ -139,12 +140,12 @@ pub(super) struct Barred<'a> {
     /// Hosts that it was at already.
     pub(super) tried: &'a [HostId],
     /// The client, whom a host's access list may deny.
-    pub(super) client: IpAddr,
+    pub(super) client: Option<IpAddr>,
 }
 
 impl Barred<'_> {
     /// Nothing is barred that has no access list; for what is asked on nobody's behalf.
-    pub(super) const NONE: Self = Self { tried: &[], client: IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+    pub(super) const NONE: Self = Self { tried: &[], client: None };
 
     pub(super) fn has(&self, host: &Host) -> bool {
         (!self.tried.is_empty() && self.tried.contains(&host.id)) || !host.permits(self.client)

@@ -20,7 +20,6 @@ pub mod timer;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -31,6 +30,7 @@ pub use due::Due;
 pub use session::{Key, State};
 pub use view::View;
 
+use crate::model::address::Endpoint;
 use crate::model::counters::ServiceCounters;
 use crate::model::id::ServiceId;
 use crate::model::limits::EXACT_HOSTS_MAX;
@@ -47,7 +47,7 @@ use timer::Wheel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The host's address.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// Whether the connection could meet itself, so that the shell must look.
     pub may_meet_itself: bool,
 }
@@ -201,7 +201,7 @@ impl<T> Balancer<T> {
     ///
     /// # Errors
     /// `io` back, when the service is unknown.
-    pub fn open(&mut self, now: Moment, service: ServiceId, client: SocketAddr, io: T) -> Result<(Key, Next), T> {
+    pub fn open(&mut self, now: Moment, service: ServiceId, client: Endpoint, io: T) -> Result<(Key, Next), T> {
         let Some(&slot) = self.index.get(&service) else { return Err(io) };
         let entry = &mut self.services[slot];
         entry.sessions += 1;

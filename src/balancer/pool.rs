@@ -160,7 +160,7 @@ impl Pool {
     }
 
     /// Takes a place at this host if it is still listed, wanted and has room, whatever its state. Returns its slot.
-    pub(super) fn choose_again(&mut self, id: HostId, client: IpAddr) -> Option<u32> {
+    pub(super) fn choose_again(&mut self, id: HostId, client: Option<IpAddr>) -> Option<u32> {
         let slot = match &self.index {
             Some(index) => self.order[index.position(id)?],
             None => *self.order.iter().find(|slot| self.hosts[**slot as usize].id == id)?,
@@ -191,7 +191,7 @@ impl Pool {
     }
 
     /// Whether this client may go to no host at all that takes new connections.
-    pub(super) fn denies(&self, client: IpAddr) -> bool {
+    pub(super) fn denies(&self, client: Option<IpAddr>) -> bool {
         let mut wanted = self.order.iter().map(|slot| &self.hosts[*slot as usize]).filter(|host| host.weight > 0);
         self.has_lists && wanted.all(|host| !host.permits(client))
     }

@@ -1,9 +1,9 @@
 //! One client on its way to or at a host.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use super::candidates::Barred;
+use crate::model::address::Endpoint;
 use crate::model::clients::Place;
 use crate::model::id::HostId;
 use crate::model::time::Moment;
@@ -51,6 +51,15 @@ pub(super) struct Tried {
     pub(super) local: Vec<HostId>,
     /// Whether there ever was a local reason.
     pub(super) ever_local: bool,
+    /// Those among them that had more to accept than they could, since the last pause.
+    pub(super) busy: Vec<HostId>,
+}
+
+impl Tried {
+    /// Whether some of them may be tried again in a moment.
+    pub(super) const fn may_pass(&self) -> bool {
+        !self.local.is_empty() || !self.busy.is_empty()
+    }
 }
 
 /// What moving bytes touches stands first, so that with many sessions an event loads few cache lines.
@@ -72,7 +81,7 @@ pub(super) struct Session<T> {
     /// Where its client is counted.
     pub(super) place: Option<Place>,
     pub(super) tried: Option<Box<Tried>>,
-    pub(super) client: SocketAddr,
+    pub(super) client: Endpoint,
 }
 
 impl<T> Session<T> {

@@ -34,6 +34,7 @@ pub(super) fn listen(listen: &Listen) -> Shown {
         shown.push(("proxy", expect.versions.name().to_owned()));
         shown.push(("proxy-from", show_nets(&expect.from)));
     }
+    shown.extend(sockets::shown_rights(&listen.rights));
     shown
 }
 

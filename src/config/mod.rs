@@ -51,6 +51,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::address::UnixName;
 use crate::model::proxy::Expect;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
@@ -192,12 +193,23 @@ pub struct Listen {
     pub options: ListenOptions,
     /// The PROXY headers that it expects; none: none.
     pub proxy: Option<Expect>,
+    /// Who may connect to it, if it is a file.
+    pub rights: Rights,
+}
+
+/// Who may connect to a socket that is a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// The mode of the file, 0 to 0777; none: 0660 with a group, 0600 without.
+    pub mode: Option<u32>,
+    /// The system's group that it belongs to, a name or a number; none: the balancer's own.
+    pub group: Option<String>,
 }
 
 /// A listener that says nothing of its sockets.
 impl From<Address> for Listen {
     fn from(address: Address) -> Self {
-        Self { address, options: ListenOptions::default(), proxy: None }
+        Self { address, options: ListenOptions::default(), proxy: None, rights: Rights::default() }
     }
 }
 
@@ -238,6 +250,8 @@ pub struct Host {
 pub enum Address {
     /// A literal address; `*` is `0.0.0.0`.
     Socket(SocketAddr),
+    /// A socket of this machine.
+    Unix(UnixName),
     /// A name, resolved later.
     Name {
         /// The host name.
@@ -253,12 +267,13 @@ impl Address {
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Socket(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
             Self::Name { host, .. } => host.eq_ignore_ascii_case("localhost"),
         }
     }
 }
 
-/// As in the file: `*:80`, `10.0.0.1:80`, `[::1]:80` or `name:80`.
+/// As in the file: `*:80`, `10.0.0.1:80`, `[::1]:80`, `name:80`, `unix:/run/x.sock` or `unix:@name`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -266,6 +281,7 @@ impl fmt::Display for Address {
                 f.pad(&format!("*:{}", address.port()))
             }
             Self::Socket(address) => f.pad(&address.to_string()),
+            Self::Unix(name) => name.fmt(f),
             Self::Name { host, port } => f.pad(&format!("{host}:{port}")),
         }
     }

@@ -186,7 +186,9 @@ pub(super) static LISTEN: Rule = Rule {
         ("defer-accept", TIME),
         ("fastopen", NUMBER),
         ("proxy", "v1|v2|any"),
-        ("proxy-from", "NETWORK,NETWORK")
+        ("proxy-from", "NETWORK,NETWORK"),
+        ("mode", "0660"),
+        ("group", NAME)
     ],
     children: &[],
 };

@@ -118,6 +118,7 @@ fn group_line(group: &Group, width: usize) -> String {
 fn listen(listen: &Listen) -> String {
     let mut shown = sockets::shown_listen(&listen.options);
     shown.extend(listen.proxy.as_ref().map(|expect| ("proxy", expect.versions.name().to_owned())));
+    shown.extend(sockets::shown_rights(&listen.rights));
     let options = options(&shown);
     if options.is_empty() { listen.address.to_string() } else { format!("{} {options}", listen.address) }
 }

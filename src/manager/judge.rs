@@ -71,6 +71,7 @@ impl Manager {
                 host.health.on_probe_succeeded(now, rules).map(|_| "probe answered".to_owned())
             }
             Err(Blame::Host(fault)) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {fault}")),
+            Err(Blame::Busy) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {}", Fault::QueueFull)),
             Err(Blame::Local(_)) => {
                 host.health.on_probe_void(now);
                 None

@@ -30,12 +30,12 @@ mod tests;
 mod view;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use log::Level;
 
 use crate::config::{self, Address, Config};
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ReactorId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::service::ServiceSpec;
@@ -101,7 +101,7 @@ impl Manager {
         let hosts = config.services.iter().flat_map(|service| &service.groups).flat_map(|group| &group.hosts);
         let wanted = hosts.filter_map(|host| match &host.address {
             Address::Name { host, .. } => Some(host.as_str()),
-            Address::Socket(_) => None,
+            Address::Socket(_) | Address::Unix(_) => None,
         });
         self.names.keep(now, &wanted.collect());
         let (changes, gone) = self.registry.apply(now, config, &self.names);
@@ -182,7 +182,7 @@ impl Manager {
     }
 
     /// Every host of every group, enabled or not, with its health.
-    pub fn hosts(&self) -> impl Iterator<Item = (HostId, SocketAddr, &Health)> {
+    pub fn hosts(&self) -> impl Iterator<Item = (HostId, Endpoint, &Health)> {
         self.registry.hosts.iter().map(|(id, host)| (*id, host.addr, &host.health))
     }
 
@@ -276,7 +276,7 @@ impl Manager {
         self.effects.extend(gone.services.iter().map(|id| Effect::Remove(*id)));
     }
 
-    fn tell_lost(&mut self, id: ServiceId, (client, reason): (SocketAddr, CloseReason), suppressed: u32) {
+    fn tell_lost(&mut self, id: ServiceId, (client, reason): (Endpoint, CloseReason), suppressed: u32) {
         let Some(service) = self.registry.services.get(&id) else { return };
         let (name, why) = (Value(&service.name), reason.name());
         if reason.is_refusal() {

@@ -1,11 +1,11 @@
 //! From the registry to what reactors see: the enabled group as plain addresses, published when it differs.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config;
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::{EXACT_HOSTS_MAX, PUBLISH_PAUSE_PER_HOST};
 use crate::model::service::{Entrance, HostSpec, ServiceSpec};
@@ -130,7 +130,8 @@ fn is_one<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
 }
 
 /// Both ends are one only where the host's port can be a connection's own and its address too.
-fn may_meet_itself(addr: SocketAddr, outbound: Option<&Outbound>, settings: &Settings) -> bool {
+fn may_meet_itself(addr: Endpoint, outbound: Option<&Outbound>, settings: &Settings) -> bool {
+    let Endpoint::Ip(addr) = addr else { return false };
     let is_source = outbound.is_none_or(|outbound| outbound.may_come_from(addr.ip()));
     settings.ephemeral_ports.contains(&addr.port()) && is_source
 }

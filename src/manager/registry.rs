@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::{self, Address, Config};
 use crate::model::access::Acl;
+use crate::model::address::Endpoint;
 use crate::model::clients::{ClientLimits, ClientTable};
 use crate::model::counters::{HostCounters, Rotation, ServiceCounters};
 use crate::model::id::{HostId, ServiceId};
@@ -50,8 +51,8 @@ pub(super) struct Service {
     pub(super) published: Option<Arc<ServiceSpec>>,
     /// Until when changes are gathered for the next publication.
     pub(super) gathers_until: Moment,
-    pub(super) lost: Limiter<(SocketAddr, CloseReason)>,
-    pub(super) refused: Limiter<(SocketAddr, CloseReason)>,
+    pub(super) lost: Limiter<(Endpoint, CloseReason)>,
+    pub(super) refused: Limiter<(Endpoint, CloseReason)>,
     /// Where its clients are counted, if that is of use.
     pub(super) clients: Option<Arc<ClientTable>>,
     /// Tables made so far.
@@ -87,7 +88,7 @@ pub(super) struct Position {
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) at: Position,
-    pub(super) addr: SocketAddr,
+    pub(super) addr: Endpoint,
     pub(super) counters: Arc<HostCounters>,
     pub(super) health: Health,
     /// Why it has the status that it has; empty as long as nothing has happened.
@@ -171,9 +172,10 @@ impl Registry {
         let group = &service.config.groups[at.group];
         let connect = group.hosts[at.entry].connect.or(&group.connect).or(&self.connect);
         let wanted = match &group.hosts[at.entry].address {
-            Address::Socket(addr) => vec![*addr],
+            Address::Socket(addr) => vec![Endpoint::Ip(*addr)],
+            Address::Unix(name) => vec![Endpoint::Unix(*name)],
             Address::Name { host, port } => {
-                names.addresses(host).iter().map(|ip| SocketAddr::new(*ip, *port)).collect()
+                names.addresses(host).iter().map(|ip| SocketAddr::new(*ip, *port).into()).collect()
             }
         };
         let entry = &mut service.groups[at.group].entries[at.entry];
@@ -246,6 +248,7 @@ impl Registry {
         let host = &group.hosts[at.entry];
         let addr = match &host.address {
             Address::Socket(addr) => addr.to_string(),
+            Address::Unix(name) => name.to_string(),
             Address::Name { host, port } => format!("{host}:{port}"),
         };
         Some(Place { service: &service.name, group: &group.name, host: &host.name, addr })
@@ -345,7 +348,7 @@ impl Entry {
 }
 
 impl Host {
-    fn new(now: Moment, id: HostId, at: Position, addr: SocketAddr) -> Self {
+    fn new(now: Moment, id: HostId, at: Position, addr: Endpoint) -> Self {
         Self {
             at,
             addr,

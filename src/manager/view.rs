@@ -1,10 +1,10 @@
 //! What people and programs see of services, groups and hosts at one moment.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::config::{self, Address};
+use crate::model::address::Endpoint;
 use crate::model::counters::HostCounters;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::snapshot::{GroupView, HostView, ListenerView, ServiceView};
@@ -105,7 +105,7 @@ impl Manager {
     fn unresolved_view(&self, now: Moment, config: &config::Host, entry: &Entry) -> HostView {
         let why = match &config.address {
             Address::Name { host, .. } if self.names.state(host) == NameState::Unknown => "being resolved",
-            Address::Name { .. } | Address::Socket(_) => "name does not resolve",
+            Address::Name { .. } | Address::Socket(_) | Address::Unix(_) => "name does not resolve",
         };
         let view = view(config, None, &HostCounters::default());
         HostView { status: HostStatus::Down, why: why.to_owned(), lasted: now.since(entry.since), ..view }
@@ -126,7 +126,7 @@ fn host_view(now: Moment, config: &config::Host, host: &Host) -> HostView {
     }
 }
 
-fn view(config: &config::Host, addr: Option<SocketAddr>, counters: &HostCounters) -> HostView {
+fn view(config: &config::Host, addr: Option<Endpoint>, counters: &HostCounters) -> HostView {
     HostView {
         name: config.name.clone(),
         address: config.address.to_string(),

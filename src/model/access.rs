@@ -72,6 +72,10 @@ impl Net {
         Self { ip, prefix: bits_of(ip) }
     }
 
+    /// Those who came over a socket of this machine, and have no address. It is the network of `::` alone, from which
+    /// nobody comes: RFC 4291, section 2.5.2.
+    pub const UNIX: Self = Self { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix: 128 };
+
     /// The first address.
     #[must_use]
     pub const fn ip(&self) -> IpAddr {
@@ -93,10 +97,12 @@ impl Net {
     }
 }
 
-/// As in the file: `10.0.0.0/8`, and an address alone without the number of its bits.
+/// As in the file: `10.0.0.0/8`, `unix`, and an address alone without the number of its bits.
 impl fmt::Display for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.prefix == bits_of(self.ip) {
+        if *self == Self::UNIX {
+            f.write_str("unix")
+        } else if self.prefix == bits_of(self.ip) {
             write!(f, "{}", self.ip)
         } else {
             write!(f, "{}/{}", self.ip, self.prefix)
@@ -144,6 +150,7 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acl {
     permits_rest: bool,
+    permits_unix: bool,
     v4: Line<u32>,
     v6: Line<u128>,
 }
@@ -153,11 +160,13 @@ impl Acl {
     #[must_use]
     pub fn new(rest: Verdict, rules: &[Rule]) -> Self {
         let permits_rest = rest == Verdict::Permit;
+        let of_unix = rules.iter().find(|rule| rule.net == Net::UNIX);
+        let permits_unix = of_unix.map_or(rest, |rule| rule.verdict) == Verdict::Permit;
         let v4 = changes(permits_rest, rules, true).into_iter();
         let v6 = changes(permits_rest, rules, false);
         // Numbers of IPv4 addresses have 32 bits.
         let v4 = v4.filter_map(|change| u32::try_from(change).ok()).collect();
-        Self { permits_rest, v4: Line::new(v4), v6: Line::new(v6) }
+        Self { permits_rest, permits_unix, v4: Line::new(v4), v6: Line::new(v6) }
     }
 
     /// The list that permits these networks and nobody else.
@@ -167,9 +176,11 @@ impl Acl {
         Self::new(Verdict::Deny, &rules)
     }
 
-    /// Whether this client may come. An IPv4 address in IPv6 form is the IPv4 address.
+    /// Whether the client with this address may come, or those without one: only [`Net::UNIX`] is about them. An IPv4
+    /// address in IPv6 form is the IPv4 address.
     #[must_use]
-    pub fn permits(&self, ip: IpAddr) -> bool {
+    pub fn permits(&self, ip: Option<IpAddr>) -> bool {
+        let Some(ip) = ip else { return self.permits_unix };
         let changes = match ip.to_canonical() {
             IpAddr::V4(ip) => self.v4.up_to(ip.to_bits()),
             IpAddr::V6(ip) => self.v6.up_to(ip.to_bits()),
@@ -278,8 +289,20 @@ mod tests {
         assert_eq!(net("::ffff:10.0.0.0/104"), net("10.0.0.0/8"));
         assert_eq!(Net::single(ip("::ffff:10.0.0.1")), net("10.0.0.1/32"));
         let acl = Acl::of(&[net("10.0.0.0/8")]);
-        assert!(acl.permits(ip("::ffff:10.9.9.9")) && !acl.permits(ip("::10.9.9.9")));
-        assert!(!Acl::of(&[net("::/0")]).permits(ip("10.0.0.1")), "all of IPv6 is nobody of IPv4");
+        assert!(acl.permits(Some(ip("::ffff:10.9.9.9"))) && !acl.permits(Some(ip("::10.9.9.9"))));
+        assert!(!Acl::of(&[net("::/0")]).permits(Some(ip("10.0.0.1"))), "all of IPv6 is nobody of IPv4");
+    }
+
+    #[test]
+    fn client_without_an_address_is_in_its_own_network_and_in_no_other() {
+        let of = |rest, rules: &[Rule]| Acl::new(rest, rules).permits(None);
+        let all = [rule(Verdict::Permit, "::/0"), rule(Verdict::Permit, "0.0.0.0/0")];
+        assert!(!of(Verdict::Deny, &all) && of(Verdict::Permit, &[]));
+        let unix = |verdict| Rule { verdict, net: Net::UNIX };
+        assert!(of(Verdict::Deny, &[rule(Verdict::Deny, "::/0"), unix(Verdict::Permit), unix(Verdict::Deny)]));
+        assert!(!of(Verdict::Permit, &[unix(Verdict::Deny)]));
+        assert!(Acl::of(&[Net::UNIX]).permits(None) && !Acl::of(&[Net::UNIX]).permits(Some(ip("::1"))));
+        assert_eq!(Net::UNIX.to_string(), "unix");
     }
 
     #[test]
@@ -302,9 +325,9 @@ mod tests {
             ("2001:db9::", true),
             ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true),
         ] {
-            assert_eq!(acl.permits(ip(client)), permitted, "{client}");
+            assert_eq!(acl.permits(Some(ip(client))), permitted, "{client}");
         }
-        assert!(!Acl::new(Verdict::Deny, &[]).permits(ip("0.0.0.0")));
+        assert!(!Acl::new(Verdict::Deny, &[]).permits(Some(ip("0.0.0.0"))));
     }
 
     #[test]
@@ -318,7 +341,7 @@ mod tests {
     /// The time of a look, on average.
     fn look_up(acl: &Acl, clients: &[IpAddr]) -> (f64, usize) {
         let begin = Instant::now();
-        let permitted = clients.iter().filter(|client| acl.permits(**client)).count();
+        let permitted = clients.iter().filter(|client| acl.permits(Some(**client))).count();
         (begin.elapsed().as_secs_f64() * 1e9 / clients.len() as f64, permitted)
     }
 
@@ -376,7 +399,7 @@ mod tests {
                 ] {
                     let is_in = |rule: &&Rule| rule.net.ip().is_ipv4() == v4 && masked(client, rule.net.prefix()) == rule.net.ip();
                     let said = rules.iter().find(is_in).map_or(verdict(rest), |rule| rule.verdict);
-                    prop_assert_eq!(acl.permits(client), said == Verdict::Permit, "{}", client);
+                    prop_assert_eq!(acl.permits(Some(client)), said == Verdict::Permit, "{}", client);
                 }
             }
         }

@@ -34,6 +34,10 @@ pub struct ClientRoom {
     pub clients: u32,
 }
 
+/// Stands for the clients that came over sockets of this machine: a multicast address, from which nobody comes, and
+/// which is no network's first one.
+const NO_ADDRESS: u128 = u128::MAX;
+
 /// What the table says of a client that comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -117,14 +121,14 @@ impl ClientTable {
 
     /// Connections that a client has open.
     #[must_use]
-    pub fn open(&self, client: IpAddr) -> u32 {
+    pub fn open(&self, client: Option<IpAddr>) -> u32 {
         let ip = self.key(client);
         let bucket = lock(&self.buckets[self.bucket_of(ip)]);
         bucket.iter().find(|known| known.came_at > 0 && known.ip == ip).map_or(0, |known| known.open)
     }
 
     /// Counts one more connection of a client, if it may have one.
-    pub fn enter(&self, now: Moment, client: IpAddr, limits: ClientLimits) -> Entry {
+    pub fn enter(&self, now: Moment, client: Option<IpAddr>, limits: ClientLimits) -> Entry {
         let ip = self.key(client);
         let now = now.as_micros().max(1);
         let at = self.bucket_of(ip);
@@ -165,8 +169,10 @@ impl ClientTable {
         }
     }
 
-    /// The client's address as a number, those of its network alike. IPv4 addresses are in their IPv6 form.
-    fn key(&self, client: IpAddr) -> u128 {
+    /// The client's address as a number, those of its network alike. IPv4 addresses are in their IPv6 form. Those without
+    /// an address are one client.
+    fn key(&self, client: Option<IpAddr>) -> u128 {
+        let Some(client) = client else { return NO_ADDRESS };
         match client.to_canonical() {
             ip @ IpAddr::V4(_) => match masked(ip, self.room.prefix_v4) {
                 IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
@@ -220,9 +226,20 @@ mod tests {
     }
 
     #[test]
+    fn clients_without_an_address_are_one() {
+        let table = ClientTable::new(1, ClientRoom { prefix_v4: 0, prefix_v6: 0, clients: 64 });
+        for ip in [Some(ip("10.0.0.1")), Some(ip("::1")), None] {
+            counted(table.enter(Moment::START, ip, TWO));
+            counted(table.enter(Moment::START, ip, TWO));
+            assert_eq!(table.enter(Moment::START, ip, TWO), Entry::Refused);
+        }
+        assert_eq!(table.open(None), 2);
+    }
+
+    #[test]
     fn client_at_its_max_is_refused_until_a_connection_ends() {
         let table = ClientTable::new(1, ROOM);
-        let enter = |client| table.enter(Moment::START, ip(client), TWO);
+        let enter = |client| table.enter(Moment::START, Some(ip(client)), TWO);
         let first = counted(enter("10.0.0.1"));
         counted(enter("10.0.0.1"));
         assert_eq!(enter("10.0.0.1"), Entry::Refused);
@@ -236,7 +253,7 @@ mod tests {
     #[test]
     fn addresses_of_one_network_are_one_client() {
         let table = ClientTable::new(1, ROOM);
-        let enter = |client| table.enter(Moment::START, ip(client), TWO);
+        let enter = |client| table.enter(Moment::START, Some(ip(client)), TWO);
         counted(enter("2001:db8::1"));
         counted(enter("2001:db8::2:1"));
         assert_eq!(enter("2001:db8::3"), Entry::Refused);
@@ -247,7 +264,7 @@ mod tests {
     fn client_may_come_as_often_in_a_second_as_its_rate_says_and_at_once() {
         let table = ClientTable::new(1, ROOM);
         let limits = ClientLimits { max: None, rate: Some(4) };
-        let come = |millis| match table.enter(Moment::from_millis(millis), ip("10.0.0.1"), limits) {
+        let come = |millis| match table.enter(Moment::from_millis(millis), Some(ip("10.0.0.1")), limits) {
             Entry::Counted(place) => {
                 table.leave(place);
                 true
@@ -263,8 +280,8 @@ mod tests {
     #[test]
     fn place_in_another_table_is_left_alone() {
         let (old, new) = (ClientTable::new(1, ROOM), ClientTable::new(2, ROOM));
-        let place = counted(old.enter(Moment::START, ip("10.0.0.1"), TWO));
-        let other = counted(new.enter(Moment::START, ip("10.0.0.1"), TWO));
+        let place = counted(old.enter(Moment::START, Some(ip("10.0.0.1")), TWO));
+        let other = counted(new.enter(Moment::START, Some(ip("10.0.0.1")), TWO));
         new.leave(place);
         assert_eq!((old.count().0, new.count().0), (1, 1));
         new.leave(other);
@@ -275,7 +292,8 @@ mod tests {
     fn client_that_came_longest_ago_makes_room_and_one_with_connections_stays() {
         let table = ClientTable::new(1, ClientRoom { clients: 1, ..ROOM });
         let limits = ClientLimits { max: None, rate: Some(1) };
-        let enter = |at: u64, client: u8| table.enter(Moment::from_millis(at), ip(&format!("10.0.0.{client}")), limits);
+        let enter =
+            |at: u64, client: u8| table.enter(Moment::from_millis(at), Some(ip(&format!("10.0.0.{client}"))), limits);
         let places: Vec<Place> = (0..8).map(|n| counted(enter(1000 + u64::from(n), n))).collect();
         assert_eq!(enter(1100, 100), Entry::Uncounted, "all of them have a connection");
         table.leave(places[3]);
@@ -288,17 +306,17 @@ mod tests {
     #[test]
     fn attack_from_many_sources_leaves_the_table_as_large_as_it_was() {
         let table = ClientTable::new(1, ClientRoom { clients: 1024, ..ROOM });
-        let held = counted(table.enter(Moment::START, ip("10.0.0.1"), TWO));
+        let held = counted(table.enter(Moment::START, Some(ip("10.0.0.1")), TWO));
         for source in 0..200_000_u128 {
             let client = IpAddr::V6(Ipv6Addr::from_bits(0x2001 << 112 | source << 64));
-            let entry = table.enter(Moment::from_micros(u64::try_from(source).unwrap()), client, TWO);
+            let entry = table.enter(Moment::from_micros(u64::try_from(source).unwrap()), Some(client), TWO);
             if let Entry::Counted(place) = entry {
                 table.leave(place);
             }
         }
         assert!(table.count().1 <= 1024 && table.count().0 == 1, "{:?}", table.count());
-        counted(table.enter(Moment::START, ip("10.0.0.1"), TWO));
-        assert_eq!(table.enter(Moment::START, ip("10.0.0.1"), TWO), Entry::Refused, "it was not forgotten");
+        counted(table.enter(Moment::START, Some(ip("10.0.0.1")), TWO));
+        assert_eq!(table.enter(Moment::START, Some(ip("10.0.0.1")), TWO), Entry::Refused, "it was not forgotten");
         table.leave(held);
     }
 
@@ -306,7 +324,8 @@ mod tests {
     fn limit_holds_over_threads() {
         let table = ClientTable::new(1, ROOM);
         let limits = ClientLimits { max: Some(50), rate: None };
-        let enter = || (0..100).filter(|_| matches!(table.enter(Moment::START, ip("::1"), limits), Entry::Counted(_)));
+        let enter =
+            || (0..100).filter(|_| matches!(table.enter(Moment::START, Some(ip("::1")), limits), Entry::Counted(_)));
         let sum: usize = thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| enter().count())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
@@ -321,7 +340,7 @@ mod tests {
         let begin = std::time::Instant::now();
         for n in 0..1_000_000_u32 {
             let client = IpAddr::V4((n % 60_000).into());
-            if let Entry::Counted(place) = table.enter(Moment::from_micros(n.into()), client, limits) {
+            if let Entry::Counted(place) = table.enter(Moment::from_micros(n.into()), Some(client), limits) {
                 table.leave(place);
             }
         }

@@ -5,6 +5,7 @@
 //! [`command::Request`] (front-end to manager).
 
 pub mod access;
+pub mod address;
 pub mod change;
 pub mod clients;
 pub mod command;

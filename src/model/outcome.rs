@@ -35,6 +35,8 @@ pub enum Fault {
     TimedOut,
     /// The connection's two ends are one socket: nobody listens on that local port.
     MetItself,
+    /// As many connections wait to be accepted as the host lets wait (a Unix socket's `EAGAIN`, see connect(2)).
+    QueueFull,
     /// Another error from the network, as errno.
     Other(i32),
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Fault {
             Self::Unreachable => f.write_str("unreachable"),
             Self::TimedOut => f.write_str("no answer in time"),
             Self::MetItself => f.write_str("connection met itself: nobody listens there"),
+            Self::QueueFull => f.write_str("too many connections wait to be accepted"),
             Self::Other(errno) => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
         }
     }
@@ -59,6 +62,8 @@ pub enum Blame {
     Host(Fault),
     /// This machine's (descriptors, memory, ports), as errno. It says nothing about any host.
     Local(i32),
+    /// Nobody's so far: the host is there, and at this moment more come than it accepts. It may be tried again in a moment.
+    Busy,
 }
 
 /// Why a session was closed.

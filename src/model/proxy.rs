@@ -93,9 +93,9 @@ impl Trust {
         &self.expect
     }
 
-    /// Which headers are taken from this address; `None`: it is not believed.
+    /// Which headers are taken from this address, or from those who have none; `None`: it is not believed.
     #[must_use]
-    pub fn versions(&self, from: IpAddr) -> Option<Versions> {
+    pub fn versions(&self, from: Option<IpAddr>) -> Option<Versions> {
         self.from.permits(from).then_some(self.expect.versions)
     }
 }

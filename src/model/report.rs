@@ -1,7 +1,6 @@
 //! What a reactor tells the manager. Hints: a full channel drops them, and the counters stay the truth.
 
-use std::net::SocketAddr;
-
+use super::address::Endpoint;
 use super::id::{HostId, ReactorId, ServiceId};
 use super::outcome::{CloseReason, Fault};
 
@@ -37,7 +36,7 @@ pub enum Report {
         /// The service.
         service: ServiceId,
         /// The client.
-        client: SocketAddr,
+        client: Endpoint,
         /// Why.
         reason: CloseReason,
     },

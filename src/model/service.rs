@@ -1,10 +1,10 @@
 //! Immutable specifications: what the manager publishes and the reactors serve.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Acl;
+use super::address::Endpoint;
 use super::clients::{ClientLimits, ClientTable};
 use super::counters::{HostCounters, ListenerCounters, Rotation, ServiceCounters};
 use super::id::{HostId, ListenerId, ServiceId};
@@ -101,7 +101,7 @@ pub struct HostSpec {
     /// The host.
     pub id: HostId,
     /// Where to connect to.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// Its share, 0 to [`super::limits::WEIGHT_MAX`]; 0 gives it no new connections.
     pub weight: u32,
     /// Most open connections over all reactors, connects in flight included.
@@ -118,7 +118,8 @@ pub struct HostSpec {
     pub counters: Arc<HostCounters>,
 }
 
-/// One listen address. Every reactor has a socket of its own on it (`SO_REUSEPORT`).
+/// One listen address. Every reactor has a socket of its own on it (`SO_REUSEPORT`); one of this machine's is shared by
+/// all of them, because its clients have no second queue to go to.
 #[derive(Clone, Debug)]
 pub struct ListenerSpec {
     /// The listener.
@@ -126,7 +127,7 @@ pub struct ListenerSpec {
     /// The service whose clients arrive here.
     pub service: ServiceId,
     /// The bound address.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// Every connection begins with a PROXY header, and these are believed; none: no header is expected.
     pub proxy: Option<Arc<Trust>>,
     /// Kept while it is open, whichever service it serves.

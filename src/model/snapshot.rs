@@ -1,8 +1,8 @@
 //! Everything there is to see of a running balancer at one moment, as plain values.
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use super::address::Endpoint;
 use super::outcome::CloseReason;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};
@@ -110,7 +110,7 @@ pub struct ListenerView {
     /// As configured.
     pub address: String,
     /// Where it is bound; none while its service does not serve. A name with several addresses has several.
-    pub bound: Vec<SocketAddr>,
+    pub bound: Vec<Endpoint>,
     /// Clients accepted.
     pub accepted: u64,
     /// Errors of accept.
@@ -138,7 +138,7 @@ pub struct HostView {
     /// As configured.
     pub address: String,
     /// The address; none for a name that does not resolve.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<Endpoint>,
     /// The manager's judgement.
     pub status: HostStatus,
     /// What the operator wants of it.

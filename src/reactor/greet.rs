@@ -5,7 +5,7 @@
 //! that where the client connected to is known for the host that is told.
 
 use std::io::ErrorKind;
-use std::net::{self, SocketAddr};
+use std::net;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,12 +14,14 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use slab::Slab;
 
+use super::listener::listened_at;
 use super::pair::Pair;
 use super::pump::begin_with;
 use super::run::Reactor;
 use super::token::Meaning;
 use crate::balancer::Key;
 use crate::balancer::timer::Wheel;
+use crate::model::address::Endpoint;
 use crate::model::counters::ServiceCounters;
 use crate::model::id::ServiceId;
 use crate::model::limits::{PROXY_HEADER_BYTES_MAX, PROXY_HEADER_WAIT};
@@ -34,7 +36,7 @@ struct Newcomer {
     generation: u32,
     service: ServiceId,
     /// The proxy.
-    peer: SocketAddr,
+    peer: Endpoint,
     stream: TcpStream,
     versions: Versions,
     places: Arc<ServiceCounters>,
@@ -48,7 +50,7 @@ pub(super) struct Newcomers {
     timers: Wheel,
     generation: u32,
     /// Where the clients of sessions said that they connected to, by the sessions' slots, with their generations.
-    aims: Vec<Option<(u32, SocketAddr)>>,
+    aims: Vec<Option<(u32, Endpoint)>>,
 }
 
 impl Newcomers {
@@ -99,7 +101,7 @@ impl Newcomers {
         self.waiting.iter().map(key).collect()
     }
 
-    fn note_aim(&mut self, key: Key, to: SocketAddr) {
+    fn note_aim(&mut self, key: Key, to: Endpoint) {
         let slot = key.slot as usize;
         if self.aims.len() <= slot {
             self.aims.resize(slot + 1, None);
@@ -107,7 +109,7 @@ impl Newcomers {
         self.aims[slot] = Some((key.generation, to));
     }
 
-    fn aim(&self, key: Key) -> Option<SocketAddr> {
+    fn aim(&self, key: Key) -> Option<Endpoint> {
         let (generation, to) = (*self.aims.get(key.slot as usize)?)?;
         (generation == key.generation).then_some(to)
     }
@@ -115,7 +117,7 @@ impl Newcomers {
 
 impl Reactor {
     /// Takes in a connection of a listener that expects a header. One from somebody who is not believed goes at once.
-    pub(super) fn greet(&mut self, now: Moment, number: usize, peer: SocketAddr, stream: net::TcpStream) {
+    pub(super) fn greet(&mut self, now: Moment, number: usize, peer: Endpoint, stream: net::TcpStream) {
         let spec = &self.listeners[number].spec;
         let (service, stream) = (spec.service, TcpStream::from_std(stream));
         let Some(places) = self.balancer.counters(service) else { return };
@@ -164,7 +166,7 @@ impl Reactor {
         if socket::discard(&newcomer.stream, len) != len {
             return self.turn_away(now, newcomer, CloseReason::NoHeader);
         }
-        let client = header.ends.map_or(newcomer.peer, |(client, _)| client);
+        let client = header.ends.map_or(newcomer.peer, |(client, _)| client.into());
         let pair = Pair::new(newcomer.stream);
         let Ok((key, next)) = self.balancer.open(now, newcomer.service, client, pair) else {
             // The service was removed meanwhile.
@@ -173,7 +175,7 @@ impl Reactor {
             return;
         };
         if let Some((_, to)) = header.ends {
-            self.newcomers.note_aim(key, to);
+            self.newcomers.note_aim(key, to.into());
         }
         self.begin(now, key, next, true);
     }
@@ -225,8 +227,8 @@ impl Reactor {
         let Some(client) = self.balancer.client(key) else { return };
         let aim = self.newcomers.aim(key);
         let Some(pair) = self.balancer.io(key) else { return };
-        let own = || pair.client.socket.as_ref().and_then(|socket| socket.local_addr().ok());
         // The kernel knows the address of every accepted socket.
+        let own = || pair.client.socket.as_ref().and_then(|socket| listened_at(socket, &self.listeners));
         let Some(to) = aim.or_else(own) else { return };
         let header = proxy::write(pair.announce, client, to);
         begin_with(&mut pair.host, &mut pair.up, &mut self.buffers, header.as_bytes());

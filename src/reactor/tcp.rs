@@ -1,7 +1,7 @@
 //! The life of a pair: from accept over connect and failover to its close. The brain decides, this does.
 
 use std::io::ErrorKind;
-use std::net::{self, Shutdown, SocketAddr};
+use std::net::{self, Shutdown};
 use std::time::Duration;
 
 use mio::Interest;
@@ -12,6 +12,7 @@ use super::pair::{End, Lingering, Pair};
 use super::run::Reactor;
 use super::token::{ATTEMPTS, Meaning};
 use crate::balancer::{Due, Key, Next, State, Target};
+use crate::model::address::Endpoint;
 use crate::model::id::ServiceId;
 use crate::model::limits::{RESET_LINGER, RESET_POLL_MAX, RESET_POLL_MIN, SEND_RETRY};
 use crate::model::outcome::{Blame, CloseReason, Fault, Side};
@@ -36,7 +37,7 @@ enum Verdict {
 
 impl Reactor {
     /// Opens a session for an accepted client.
-    pub(super) fn open(&mut self, now: Moment, service: ServiceId, client: SocketAddr, stream: net::TcpStream) {
+    pub(super) fn open(&mut self, now: Moment, service: ServiceId, client: Endpoint, stream: net::TcpStream) {
         let opened = self.balancer.open(now, service, client, Pair::new(TcpStream::from_std(stream)));
         let Ok((key, next)) = opened else {
             self.gate.cancel();
@@ -114,11 +115,13 @@ impl Reactor {
                 socket::connect_with(target.addr, &outbound, outbound.next_turn(), client)
             }
         };
-        let (mut stream, early) = connected.map_err(|error| socket::blame(&error))?;
+        let (mut stream, early) = connected.map_err(|error| socket::blame_at(target.addr, &error))?;
         pair.early = early;
         let token = Meaning::Host(key, pair.attempt).token();
         self.poll.registry().register(&mut stream, token, INTEREST).map_err(|error| socket::blame(&error))?;
-        pair.host = End { has_sent: early > 0, ..End::connecting(stream) };
+        // A socket of this machine holds nothing back.
+        let sends_at_once = matches!(target.addr, Endpoint::Unix(_));
+        pair.host = End { has_sent: early > 0, sends_at_once, ..End::connecting(stream) };
         self.forget_short(key);
         Ok(())
     }
@@ -334,6 +337,8 @@ fn connect_result(pair: &Pair, event: &Event) -> Option<Result<(), Blame>> {
     if event.is_error() || event.is_write_closed() {
         return Some(Err(match socket.take_error() {
             Ok(Some(error)) | Err(error) => socket::blame(&error),
+            // A host of this machine that has accepted and left already: what it said is there.
+            Ok(None) if socket::is_unix(socket) => return Some(Ok(())),
             Ok(None) => Blame::Host(Fault::Reset),
         }));
     }

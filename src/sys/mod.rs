@@ -8,6 +8,7 @@ pub mod mailbox;
 pub mod options;
 pub mod process;
 pub mod socket;
+pub mod socket_file;
 pub mod splice;
 pub mod steer;
 pub mod unix;

@@ -1,11 +1,11 @@
 //! What must be true, after every step and at the end.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use director::balancer::{Key, State};
+use director::model::address::Endpoint;
 use director::model::counters::HostCounters;
 use director::model::id::HostId;
 use director::model::outcome::CloseReason;
@@ -21,7 +21,7 @@ const SLOW: u64 = 100;
 impl World {
     /// Brains are consistent, and the shared counters equal the sessions there are.
     pub(crate) fn check(&mut self) {
-        let mut at_host: BTreeMap<SocketAddr, u32> = BTreeMap::new();
+        let mut at_host: BTreeMap<Endpoint, u32> = BTreeMap::new();
         let (mut sessions, mut waiting) = (0, 0);
         for reactor in &mut self.reactors {
             reactor.balancer.check().unwrap();
@@ -39,7 +39,7 @@ impl World {
                 }
             }
         }
-        let mut counted: BTreeMap<SocketAddr, u32> = BTreeMap::new();
+        let mut counted: BTreeMap<Endpoint, u32> = BTreeMap::new();
         for (addr, counters) in self.counters.values() {
             *counted.entry(*addr).or_default() += counters.open();
         }
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Sessions of this client that are counted in this table.
-    fn sessions_counted(&mut self, table: u16, client: SocketAddr) -> usize {
+    fn sessions_counted(&mut self, table: u16, client: Endpoint) -> usize {
         let mut count = 0;
         for reactor in &mut self.reactors {
             for slot in 0..reactor.balancer.slots() {
@@ -73,7 +73,7 @@ impl World {
 
     /// The brain's choice is one that it could make: wanted, not failed for this client, within its `max`, and down only
     /// when nobody who is up was left.
-    pub(crate) fn check_choice(&mut self, number: usize, key: Key, chosen: SocketAddr) -> HostId {
+    pub(crate) fn check_choice(&mut self, number: usize, key: Key, chosen: Endpoint) -> HostId {
         let script = self.script(number, key).clone();
         let spec = self.reactors[number].spec.clone().expect("a service is known");
         let waited = Duration::from_millis(self.millis - script.opened);
@@ -150,10 +150,10 @@ impl World {
     }
 }
 
-fn may_serve(host: &HostSpec, client: SocketAddr) -> bool {
+fn may_serve(host: &HostSpec, client: Endpoint) -> bool {
     host.acl.as_ref().is_none_or(|acl| acl.permits(client.ip()))
 }
 
-fn find(hosts: &[HostSpec], addr: SocketAddr) -> Option<&HostSpec> {
+fn find(hosts: &[HostSpec], addr: Endpoint) -> Option<&HostSpec> {
     hosts.iter().find(|host| host.addr == addr)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use director::config::{Acl, Address, Config, Entrance, Group, Host, Manager, Service};
 use director::model::access::{Net, Rule, Verdict};
+use director::model::address::Endpoint;
 use director::model::clients::ClientLimits;
 use director::model::outcome::{Blame, Fault};
 use director::model::rng::Rng;
@@ -53,14 +54,14 @@ impl Mood {
     }
 }
 
-pub(crate) fn addr(host: u64) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, u8::try_from(host).unwrap()], 80))
+pub(crate) fn addr(host: u64) -> Endpoint {
+    Endpoint::Ip(([10, 0, 0, u8::try_from(host).unwrap()], 80).into())
 }
 
-pub(crate) fn index(addr: SocketAddr) -> usize {
+pub(crate) fn index(addr: Endpoint) -> usize {
     match addr {
-        SocketAddr::V4(addr) => addr.ip().octets()[3].into(),
-        SocketAddr::V6(_) => panic!("no such host"),
+        Endpoint::Ip(SocketAddr::V4(addr)) => addr.ip().octets()[3].into(),
+        Endpoint::Ip(SocketAddr::V6(_)) | Endpoint::Unix(_) => panic!("no such host"),
     }
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         let state = [AdminState::Up, AdminState::Drain, AdminState::Down][usize::try_from(rng.below(24)).unwrap() / 10];
         hosts.push(Host {
             name: format!("h{host}"),
-            address: Address::Socket(addr(host)),
+            address: Address::Socket(addr(host).as_ip().unwrap()),
             weight,
             max,
             state,
@@ -113,8 +114,8 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
 /// Clients that there are.
 pub(crate) const CLIENTS: u64 = 3;
 
-pub(crate) fn client(number: u64) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, u8::try_from(number).unwrap()], 5000))
+pub(crate) fn client(number: u64) -> Endpoint {
+    Endpoint::Ip(([192, 0, 2, u8::try_from(number).unwrap()], 5000).into())
 }
 
 /// Sometimes a list, sometimes limits, seldom with another table.

@@ -1,12 +1,12 @@
 //! The world: what exists, what happens next, and what each happening does.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Due, Key, Next, Target, Traffic};
 use director::manager::{Effect, Event, Manager, Settings};
+use director::model::address::Endpoint;
 use director::model::counters::HostCounters;
 use director::model::id::{HostId, ServiceId};
 use director::model::limits::{CONNECT_TIMEOUT, EXACT_HOSTS_MAX, FIN_TIMEOUT, IDLE_TIMEOUT};
@@ -26,14 +26,14 @@ const S: ServiceId = ServiceId(0);
 /// What the shell keeps of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
-    pub(crate) target: Option<SocketAddr>,
+    pub(crate) target: Option<Endpoint>,
     pub(crate) host: Option<HostId>,
     pub(crate) attempt: u32,
-    pub(crate) attempts: Vec<SocketAddr>,
+    pub(crate) attempts: Vec<Endpoint>,
     pub(crate) failed: Vec<(HostId, u64)>,
     pub(crate) connected: bool,
     pub(crate) opened: u64,
-    pub(crate) client: SocketAddr,
+    pub(crate) client: Endpoint,
     /// It is counted in the table of clients of this number.
     pub(crate) table: Option<u16>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct World {
     pub(crate) reactors: Vec<Reactor>,
     pub(crate) manager: Manager,
     pub(crate) moods: Vec<Mood>,
-    pub(crate) counters: BTreeMap<HostId, (SocketAddr, Arc<HostCounters>)>,
+    pub(crate) counters: BTreeMap<HostId, (Endpoint, Arc<HostCounters>)>,
     pub(crate) tally: Tally,
     agenda: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -364,7 +364,7 @@ impl World {
         }
     }
 
-    fn probe(&mut self, host: HostId, addr: SocketAddr, timeout: Duration) {
+    fn probe(&mut self, host: HostId, addr: Endpoint, timeout: Duration) {
         let timeout = u64::try_from(timeout.as_millis()).unwrap();
         let mood = self.moods[hosts::index(addr)];
         let (wait, result) = match mood.connect(&mut self.rng) {

@@ -64,7 +64,8 @@ impl Plane {
         let socket = listen("127.0.0.1:0".parse().unwrap(), 128).unwrap();
         let addr = socket.local_addr().unwrap();
         let id = ListenerId(self.listeners.fetch_add(1, Relaxed));
-        let listener = ListenerSpec { id, service: spec.id, addr, proxy: None, counters: Arc::clone(&self.listened) };
+        let listener =
+            ListenerSpec { id, service: spec.id, addr: addr.into(), proxy: None, counters: Arc::clone(&self.listened) };
         self.post(reactor, Update::Service(Arc::new(spec.clone())));
         self.post(reactor, Update::Listen(listener, Arc::new(socket)));
         addr
@@ -95,7 +96,7 @@ impl Plane {
 pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
     let host = |(number, (listener, max)): (u32, &(&TcpListener, Option<u32>))| HostSpec {
         id: HostId(id * 100 + number),
-        addr: listener.local_addr().unwrap(),
+        addr: listener.local_addr().unwrap().into(),
         weight: 1,
         max: *max,
         status: HostStatus::Up,

@@ -22,7 +22,7 @@ impl Gate {
 
     /// Whether who has this address may come in.
     pub(super) fn permits(&self, ip: IpAddr) -> bool {
-        self.0.as_ref().is_none_or(|(_, acl)| acl.permits(ip))
+        self.0.as_ref().is_none_or(|(_, acl)| acl.permits(Some(ip)))
     }
 }
 

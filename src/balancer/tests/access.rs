@@ -8,8 +8,8 @@ use crate::model::clients::{ClientLimits, ClientRoom, ClientTable};
 use crate::model::limits::LOG_EVERY;
 use crate::model::outcome::{Blame, Fault};
 
-fn guest(byte: u8) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, byte], 5000))
+fn guest(byte: u8) -> Endpoint {
+    Endpoint::Ip(([192, 0, 2, byte], 5000).into())
 }
 
 /// A list that denies this client and nobody else.

@@ -150,7 +150,8 @@ fn read(shown: Shown, fixed: &[&str], asked: &Attributes) -> Result<Host, Refusa
         acl: texts.read("acl", value::name)?,
         connect: sockets::host_options(&mut texts)?,
     };
-    match wrong_family(&host.address, &host.connect) {
+    let unfit = sockets::unfit_connect(&host.address, &host.connect).map(|(_, what)| what);
+    match unfit.or_else(|| wrong_family(&host.address, &host.connect)) {
         Some(what) => Err(Refusal::invalid(what)),
         None => Ok(host),
     }

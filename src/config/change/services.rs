@@ -134,7 +134,12 @@ fn read_listen(shown: attributes::Shown, fixed: &[&str], asked: &Attributes) -> 
     let options = sockets::listen_options(&mut texts)?;
     let versions = texts.read("proxy", value::proxy_versions)?;
     let proxy = access::expect(versions, texts.read("proxy-from", value::nets)?);
-    Ok(Listen { address, options, proxy: proxy.map_err(|(_, what)| Refusal::invalid(what))? })
+    let proxy = proxy.map_err(|(_, what)| Refusal::invalid(what))?;
+    let rights = sockets::rights(&mut texts)?;
+    match sockets::unfit_listen(&address, &options, &rights) {
+        Some((_, what)) => Err(Refusal::invalid(what)),
+        None => Ok(Listen { address, options, proxy, rights }),
+    }
 }
 
 /// Refuses an address that another listener has, or that is a host of the service that listens there.

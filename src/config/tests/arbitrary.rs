@@ -10,9 +10,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::config::{
-    Access, Acl, Address, Admin, Config, Control, Entrance, Group, Host, Listen, Manager, Service, User, Web,
+    Access, Acl, Address, Admin, Config, Control, Entrance, Group, Host, Listen, Manager, Rights, Service, User, Web,
 };
 use crate::model::access::{Net, Rule, Verdict, masked};
+use crate::model::address::{Endpoint, UnixName};
 use crate::model::clients::{ClientLimits, ClientRoom};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, CLIENT_RATE_MAX, CLIENTS_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX,
@@ -77,8 +78,9 @@ fn expect() -> impl Strategy<Value = Expect> {
 
 fn service() -> impl Strategy<Value = Service> {
     let times = (of(positive_time()), of(positive_time()), of(positive_time()));
-    let listen = (address(), listen_options(), of(expect()));
-    let listen = listen.prop_map(|(address, options, proxy)| Listen { address, options, proxy });
+    let rights = (of(0..=0o777_u32), of(name())).prop_map(|(mode, group)| Rights { mode, group });
+    let listen = (address(), listen_options(), of(expect()), rights);
+    let listen = listen.prop_map(|(address, options, proxy, rights)| fit(Listen { address, options, proxy, rights }));
     let (enabled, max) = (any::<prop::sample::Index>(), of(1..=u32::MAX));
     let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), enabled, times, max, entrance());
     parts.prop_map(|(name, listens, groups, enabled, times, max_connections, entrance)| {
@@ -120,8 +122,23 @@ fn host() -> impl Strategy<Value = Host> {
         {
             connect.source = None;
         }
+        if let Address::Unix(name) = &address {
+            connect = connect.fit(Endpoint::Unix(*name));
+        }
         Host { name, address, weight, max, state, acl, connect }
     })
+}
+
+/// The listener without what its address cannot have.
+pub(in crate::config) fn fit(mut listen: Listen) -> Listen {
+    match &listen.address {
+        Address::Unix(name) => listen.options = listen.options.fit(Endpoint::Unix(*name)),
+        Address::Socket(_) | Address::Name { .. } => listen.rights = Rights::default(),
+    }
+    if matches!(&listen.address, Address::Unix(name) if name.path().is_none()) {
+        listen.rights = Rights::default();
+    }
+    listen
 }
 
 fn listen_options() -> impl Strategy<Value = ListenOptions> {
@@ -193,7 +210,7 @@ fn manager() -> impl Strategy<Value = Manager> {
 
 fn admin() -> impl Strategy<Value = Admin> {
     let names = vec("[a-z0-9.-]{1,20}", 0..3);
-    let web = (address(), any::<bool>(), of(positive_time()), names, of((path(), path())), acl_name());
+    let web = (inet_address(), any::<bool>(), of(positive_time()), names, of((path(), path())), acl_name());
     let web = web.prop_map(|(listen, secure, refresh, names, files, acl)| {
         let (certificate, key) = files.unzip();
         Web { listen, secure, refresh, names, certificate, key, acl }
@@ -207,7 +224,7 @@ fn admin() -> impl Strategy<Value = Admin> {
     ];
     let user = (name(), ways, access);
     let user = user.prop_map(|(name, (password, key), access)| User { name, password, key, access });
-    (of(web), of(address()), vec(user, 0..3)).prop_map(|(web, ssh, users)| Admin { web, ssh, users })
+    (of(web), of(inet_address()), vec(user, 0..3)).prop_map(|(web, ssh, users)| Admin { web, ssh, users })
 }
 
 /// Makes names and listen addresses unique where they have to be, by a number.
@@ -234,6 +251,15 @@ fn separate(config: &mut Config) {
 }
 
 fn address() -> impl Strategy<Value = Address> {
+    let unix = "[/@][a-z .]{0,9}".prop_map(|name| unix(&format!("{name}x")));
+    prop_oneof![5 => inet_address(), 1 => unix]
+}
+
+fn unix(name: &str) -> Address {
+    Address::Unix(UnixName::new(name).unwrap())
+}
+
+fn inet_address() -> impl Strategy<Value = Address> {
     let ip4 = prop_oneof![Just(Ipv4Addr::UNSPECIFIED), any::<Ipv4Addr>()].prop_map(std::net::IpAddr::V4);
     let ip6 = prop_oneof![Just(Ipv6Addr::UNSPECIFIED), any::<Ipv6Addr>()].prop_map(|ip| ip.to_canonical());
     let socket = (prop_oneof![ip4, ip6], any::<u16>()).prop_map(|address| Address::Socket(SocketAddr::from(address)));
@@ -245,6 +271,7 @@ fn port(address: &Address) -> u16 {
     match address {
         Address::Socket(address) => address.port(),
         Address::Name { port, .. } => *port,
+        Address::Unix(_) => 1,
     }
 }
 
@@ -252,6 +279,10 @@ fn set_port(address: &mut Address, new: u16) {
     match address {
         Address::Socket(address) => address.set_port(new),
         Address::Name { port, .. } => *port = new,
+        Address::Unix(name) => {
+            let kind = if name.path().is_some() { '/' } else { '@' };
+            *address = unix(&format!("{kind}{new}"));
+        }
     }
 }
 

@@ -188,14 +188,19 @@ impl Edit {
         let listen = self.item.index(service.listens.len());
         match self.kind {
             Kind::AddListener => {
-                service.listens.push(Listen { address: listen_address(number), ..given.listens[0].clone() });
+                service
+                    .listens
+                    .push(arbitrary::fit(Listen { address: listen_address(number), ..given.listens[0].clone() }));
             }
             Kind::RemoveListener if service.listens.len() > 1 => drop(service.listens.remove(listen)),
             Kind::RetuneListener => {
                 let address = service.listens[listen].address.clone();
-                service.listens[listen] = Listen { address, ..given.listens[0].clone() };
+                service.listens[listen] = arbitrary::fit(Listen { address, ..given.listens[0].clone() });
             }
-            Kind::MoveListener => service.listens[listen].address = listen_address(number),
+            Kind::MoveListener => {
+                let moved = Listen { address: listen_address(number), ..service.listens[listen].clone() };
+                service.listens[listen] = arbitrary::fit(moved);
+            }
             Kind::SetService => {
                 *service = Service {
                     name: service.name.clone(),
@@ -269,7 +274,7 @@ pub(in crate::config) fn near() -> impl Strategy<Value = (Config, Config)> {
 }
 
 fn renewed(service: Service, number: u16) -> Service {
-    let listens = vec![Listen { address: listen_address(number), ..service.listens[0].clone() }];
+    let listens = vec![arbitrary::fit(Listen { address: listen_address(number), ..service.listens[0].clone() })];
     Service { name: format!("new {number}"), listens, ..service }
 }
 
@@ -283,9 +288,10 @@ fn acl_users(config: &mut Config) -> impl Iterator<Item = &mut Option<String>> {
     web.chain(services)
 }
 
-/// Ports that [`arbitrary::config`] does not get to.
+/// Ports and names that [`arbitrary::config`] does not get to.
 fn listen_address(number: u16) -> Address {
-    value::listen_address(&format!("*:{}", 19_000 + number)).unwrap()
+    let text = if number % 3 == 2 { format!("unix:/new/{number}") } else { format!("*:{}", 19_000 + number) };
+    value::listen_address(&text).unwrap()
 }
 
 fn host_address(number: u16) -> Address {
@@ -309,8 +315,9 @@ pub(in crate::config) fn crowded() -> impl Strategy<Value = Config> {
     })
 }
 
-const LISTENERS: [&str; 7] = ["*:1", "127.0.0.1:1", "*:2", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2"];
-const HOSTS: [&str; 5] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2"];
+const LISTENERS: [&str; 9] =
+    ["*:1", "127.0.0.1:1", "*:2", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2", "unix:/a", "unix:@b"];
+const HOSTS: [&str; 6] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2", "unix:/a"];
 
 fn group_of(name: &str, scheduler: SchedulerKind, hosts: Vec<(&str, &str, u32)>) -> Group {
     let mut group = Group { name: name.to_owned(), scheduler, connect: ConnectOptions::default(), hosts: Vec::new() };

@@ -26,7 +26,7 @@ pub(super) fn admin(root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Op
 
 /// PythonDirector's form: the page listens where `<admin>` says.
 fn old_web(admin: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Web>, Reported> {
-    let listen = admin.optional("listen", value::listen_address, errors);
+    let listen = admin.optional("listen", value::inet_address, errors);
     let secure = admin.optional("secure", value::boolean, errors);
     let (listen, secure) = (listen?, secure?);
     match (listen, secure) {
@@ -60,13 +60,13 @@ fn web(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Web>,
 /// Where something listens that is off unless `enable` is true.
 fn enabled_listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Address>, Reported> {
     let enable = element.optional("enable", value::boolean, errors);
-    let listen = element.optional("listen", value::listen_address, errors);
+    let listen = element.optional("listen", value::inet_address, errors);
     if enable? != Some(true) {
         return listen.map(|_| None);
     }
     match listen? {
         Some(listen) => Ok(Some(listen)),
-        None => element.required("listen", value::listen_address, errors).map(Some),
+        None => element.required("listen", value::inet_address, errors).map(Some),
     }
 }
 

@@ -51,11 +51,13 @@ fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, R
     let options = sockets::listen_options(&mut Attributes { element, errors });
     let versions = element.optional("proxy", value::proxy_versions, errors);
     let from = element.optional("proxy-from", value::nets, errors);
-    let proxy = access::expect(versions?, from?).map_err(|(given, what)| {
-        let at = element.attribute(given).map_or(element.at(), |attribute| attribute.at);
-        errors.report(at, what)
-    });
-    Ok(Listen { address: address?, options: options?, proxy: proxy? })
+    let proxy = access::expect(versions?, from?).map_err(|(given, what)| errors.report(place(element, given), what));
+    let rights = sockets::rights(&mut Attributes { element, errors });
+    let (address, options, proxy, rights) = (address?, options?, proxy?, rights?);
+    if let Some((given, what)) = sockets::unfit_listen(&address, &options, &rights) {
+        return Err(errors.report(place(element, given), what));
+    }
+    Ok(Listen { address, options, proxy, rights })
 }
 
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {
@@ -92,6 +94,11 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
     })
 }
 
+/// Where an attribute is, else its element.
+fn place(element: &Element<'_>, attribute: &str) -> usize {
+    element.attribute(attribute).map_or(element.at(), |attribute| attribute.at)
+}
+
 /// A host's own source addresses are for this host, so that one of them must be able to reach it. A group's may be for
 /// hosts of both families.
 fn check_family(
@@ -100,9 +107,11 @@ fn check_family(
     connect: &ConnectOptions,
     errors: &mut Collector<'_>,
 ) -> Result<(), Reported> {
+    if let Some((given, what)) = sockets::unfit_connect(address, connect) {
+        return Err(errors.report(place(element, given), what));
+    }
     let Some(what) = wrong_family(address, connect) else { return Ok(()) };
-    let at = element.attribute("source").map_or(element.at(), |source| source.at);
-    Err(errors.report(at, what))
+    Err(errors.report(place(element, "source"), what))
 }
 
 /// What is wrong with the source addresses of a host at this address.

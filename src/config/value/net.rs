@@ -10,11 +10,14 @@ use crate::model::limits::{CLIENT_RATE_MAX, CLIENTS_MAX};
 use crate::model::proxy::{Announce, Versions};
 use crate::model::service::Fastclose;
 
-const EXPECTED: &str = "expected a network such as 10.0.0.0/8 or 2001:db8::/32, or an address";
+const EXPECTED: &str = "expected a network such as 10.0.0.0/8 or 2001:db8::/32, an address, or unix";
 
 /// A network.
 pub(in crate::config) fn net(text: &str) -> Result<Net, String> {
     let text = text.trim();
+    if text == "unix" {
+        return Ok(Net::UNIX);
+    }
     let (ip, prefix) = text.split_once('/').map_or((text, None), |(ip, prefix)| (ip, Some(prefix)));
     let ip: IpAddr = ip.parse().map_err(|_| format!("{} is not an address, {EXPECTED}", quoted(ip)))?;
     let Some(prefix) = prefix else { return Ok(Net::single(ip)) };

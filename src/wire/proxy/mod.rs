@@ -12,6 +12,7 @@ mod v2;
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::model::address::Endpoint;
 use crate::model::proxy::{Announce, Versions};
 
 /// A header.
@@ -36,7 +37,7 @@ pub enum Parsed {
 }
 
 /// Longest header that [`write()`] makes, in bytes.
-pub const WRITTEN_BYTES_MAX: usize = v1::BYTES_MAX;
+pub const WRITTEN_BYTES_MAX: usize = v2::BYTES_MAX;
 
 /// A header to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -82,13 +83,16 @@ pub fn parse(bytes: &[u8], versions: Versions) -> Parsed {
     }
 }
 
-/// The header for a client that connected to `to`; empty for [`Announce::Off`].
+/// The header for a client that connected to `to`; empty for [`Announce::Off`]. A client that has no address, or came to
+/// a socket of this machine, is UNKNOWN in version 1, and has the family AF_UNIX in version 2.
 #[must_use]
-pub fn write(announce: Announce, client: SocketAddr, to: SocketAddr) -> Written {
-    match announce {
-        Announce::Off => Written::of(&[]),
-        Announce::V1 => v1::write(client, to),
-        Announce::V2 => v2::write(client, to),
+pub fn write(announce: Announce, client: Endpoint, to: Endpoint) -> Written {
+    match (announce, client, to) {
+        (Announce::Off, _, _) => Written::of(&[]),
+        (Announce::V1, Endpoint::Ip(client), Endpoint::Ip(to)) => v1::write(client, to),
+        (Announce::V2, Endpoint::Ip(client), Endpoint::Ip(to)) => v2::write(client, to),
+        (Announce::V1, _, _) => v1::unknown(),
+        (Announce::V2, _, to) => v2::unix(to),
     }
 }
 

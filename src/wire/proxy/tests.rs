@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::address::UnixName;
 use crate::model::limits::PROXY_HEADER_BYTES_MAX;
 
 fn addr(text: &str) -> SocketAddr {
@@ -176,14 +177,37 @@ fn header_of_the_most_bytes_is_taken_and_of_one_more_is_not() {
 #[test]
 fn written_headers_are_those_of_the_specification() {
     let (client, to) = (addr("192.0.2.1:56324"), addr("198.51.100.7:443"));
-    assert_eq!(write(Announce::V1, client, to).as_bytes(), b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n");
-    assert_eq!(write(Announce::V2, client, to).as_bytes(), whole(0x21, 0x11, &ENDS_V4));
+    assert_eq!(
+        write(Announce::V1, client.into(), to.into()).as_bytes(),
+        b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"
+    );
+    assert_eq!(write(Announce::V2, client.into(), to.into()).as_bytes(), whole(0x21, 0x11, &ENDS_V4));
     let wide = addr("[2001:db8::2]:443");
-    let mixed = write(Announce::V1, client, wide);
+    let mixed = write(Announce::V1, client.into(), wide.into());
     assert_eq!(mixed.as_bytes(), b"PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 56324 443\r\n");
-    assert_eq!(write(Announce::Off, client, to).as_bytes(), b"");
+    assert_eq!(write(Announce::Off, client.into(), to.into()).as_bytes(), b"");
     let most = addr("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
-    assert_eq!(write(Announce::V1, most, most).as_bytes().len(), 104, "the longest line of known addresses");
+    assert_eq!(
+        write(Announce::V1, most.into(), most.into()).as_bytes().len(),
+        104,
+        "the longest line of known addresses"
+    );
+}
+
+#[test]
+fn client_without_an_address_is_unknown_or_of_the_family_of_sockets_in_files() {
+    let to = Endpoint::Unix(UnixName::new("/run/x.sock").unwrap());
+    assert_eq!(write(Announce::V1, Endpoint::LOCAL, to).as_bytes(), b"PROXY UNKNOWN\r\n");
+    let mut names = [0; 216];
+    names[108..119].copy_from_slice(b"/run/x.sock");
+    let header = write(Announce::V2, Endpoint::LOCAL, to);
+    assert_eq!(header.as_bytes(), whole(0x21, 0x31, &names));
+    for (bytes, versions) in [(header, Versions::V2), (write(Announce::V1, Endpoint::LOCAL, to), Versions::V1)] {
+        let bytes = bytes.as_bytes();
+        assert_eq!(parse(bytes, versions), Parsed::Header(Header { len: bytes.len(), ends: None }));
+    }
+    let hidden = write(Announce::V2, Endpoint::LOCAL, Endpoint::Unix(UnixName::new("@x").unwrap()));
+    assert_eq!(&hidden.as_bytes()[124..127], b"\0x\0");
 }
 
 fn any_addr() -> impl Strategy<Value = SocketAddr> {
@@ -194,7 +218,7 @@ proptest! {
     #[test]
     fn written_header_is_read_back(client in any_addr(), to in any_addr(), binary: bool) {
         let announce = if binary { Announce::V2 } else { Announce::V1 };
-        let written = write(announce, client, to);
+        let written = write(announce, client.into(), to.into());
         let header = Header { len: written.as_bytes().len(), ends: Some((client, to)) };
         prop_assert_eq!(parse(written.as_bytes(), Versions::Any), Parsed::Header(header));
     }

@@ -56,6 +56,11 @@ fn port(word: &str) -> Option<u16> {
     word.parse().ok().filter(|_| plain)
 }
 
+/// Of a client without an address.
+pub(super) fn unknown() -> Written {
+    Written::of(&[b"PROXY UNKNOWN\r\n"])
+}
+
 pub(super) fn write(client: SocketAddr, to: SocketAddr) -> Written {
     let mut bytes = [0; WRITTEN_BYTES_MAX];
     let mut room = &mut bytes[..];

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::crc;
 use super::{Ends, Header, Parsed, Written, canonical, ends};
+use crate::model::address::Endpoint;
 use crate::model::limits::PROXY_HEADER_BYTES_MAX;
 
 pub(super) const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -14,6 +15,11 @@ const COMMAND_LOCAL: u8 = 0x20;
 const COMMAND_PROXY: u8 = 0x21;
 const TCP4: u8 = 0x11;
 const TCP6: u8 = 0x21;
+const UNIX: u8 = 0x31;
+/// Bytes of each of the two names of that family.
+const NAME_BYTES: usize = 108;
+/// Longest header that is made.
+pub(super) const BYTES_MAX: usize = FIXED + 2 * NAME_BYTES;
 /// An addition with the checksum of the header, computed with zeros in its place.
 const CRC32C: u8 = 0x03;
 
@@ -104,6 +110,22 @@ fn additions(header: &[u8], mut at: usize) -> Result<(), &'static str> {
         at = value.end;
     }
     Ok(())
+}
+
+/// Of a client without an address, that connected to a socket of this machine.
+pub(super) fn unix(to: Endpoint) -> Written {
+    let mut name = [0; NAME_BYTES];
+    if let Endpoint::Unix(to) = to {
+        let text = to.as_str().as_bytes();
+        if let Some(room) = name.get_mut(..text.len()) {
+            room.copy_from_slice(text);
+        }
+        // An abstract name begins with a zero.
+        if text.first() == Some(&b'@') {
+            name[0] = 0;
+        }
+    }
+    Written::of(&[&SIGNATURE, &[COMMAND_PROXY, UNIX, 0, 216], &[0; NAME_BYTES], &name])
 }
 
 pub(super) fn write(client: SocketAddr, to: SocketAddr) -> Written {

@@ -21,8 +21,9 @@
 //! | [`config`] | text to truth: three XML dialects, all errors at once, writing | model |
 //! | [`balancer`] | the data plane's brain, pure: sessions, pools, schedulers, deadlines | model |
 //! | [`sys`] | the operating system, the only unsafe code | model |
-//! | [`reactor`] | the data plane's shell: sockets, event loop, bytes | balancer, model, sys |
-//! | [`manager`] | the control plane: a pure brain (registry, health) and a shell (thread, prober, resolver) | config, model, log; the shell also sys |
+//! | [`wire`] | what is said at the begin of a connection: bytes to meaning and back, pure | model |
+//! | [`reactor`] | the data plane's shell: sockets, event loop, bytes | balancer, model, sys, wire |
+//! | [`manager`] | the control plane: a pure brain (registry, health) and a shell (thread, prober, resolver) | config, model, log; the shell also sys, wire |
 //! | [`admin`] | front-ends: page, API, control socket, SSH; text to [`model::command::Command`] and back | config, model, sys |
 //! | [`ctl`] | `directorctl`: the command line and the prompt, over the control socket | admin (words), config, model |
 //! | [`instance`] | a running balancer in this process, for the daemon and for programs that embed one | all but daemon |
@@ -45,7 +46,8 @@
 //!   to their peak.
 //!
 //! # Seven flows
-//! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
+//! - *A connection*: accept batch → (behind a proxy, `reactor::greet` reads who the client is) →
+//!   [`balancer::Balancer::open`] lets the client in and chooses a host → connect → writable →
 //!   [`balancer::Balancer::connected`] → bytes move both ways → both ended → [`balancer::Balancer::close`].
 //! - *A host fails*: [`balancer::Balancer::connect_failed`] names the next host for the same client, suspects the failed
 //!   one for all reactors at once, and reports it → the manager judges, publishes the service with the next generation →
@@ -115,3 +117,4 @@ pub mod model;
 pub mod reactor;
 #[allow(unsafe_code, reason = "the one place for it")]
 pub mod sys;
+pub mod wire;

@@ -177,7 +177,7 @@ fn file_with_many_mistakes_gets_all_its_errors_in_order() {
   <servce/>
 </director>
 "#;
-    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout, max-connections or access-log; did you mean "idle-timeout"?
+    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout, max-connections, access-log, acl, client-max, client-rate, client-prefix-v4, client-prefix-v6, client-table or fastclose; did you mean "idle-timeout"?
 d.xml:4:17: ip="127.0.0.1:80": the address meets the listener in line 3, expected an address of its own
 d.xml:5:17: ip="10.0.0.1:70000": the port "70000" is out of range, expected 0 to 65535
 d.xml:6:35: scheduler="leastcons": unknown scheduler "leastcons", expected random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc or p2c; did you mean "leastconns"?
@@ -194,7 +194,7 @@ d.xml:14:18: the service "web" is in line 2 already, expected a name of its own 
 d.xml:15:18: rise="0": the number is too small, expected 1 to 4294967295
 d.xml:15:42: interval="5 s": unknown unit " s", expected a whole number with ms, s, m or h, such as 250ms, 5s, 2m or 1h
 d.xml:15:55: enable="maybe": neither true nor false, expected true, yes or 1, or false, no or 0
-d.xml:16:3: unknown element <servce> in <director>, expected <service>, <manager>, <checktime>, <logging>, <access-log>, <status>, <admin> or <control>; did you mean "service"?"#;
+d.xml:16:3: unknown element <servce> in <director>, expected <service>, <manager>, <checktime>, <logging>, <access-log>, <status>, <admin>, <control> or <acl>; did you mean "service"?"#;
     assert_eq!(parse(text, "d.xml").unwrap_err().to_string(), expected);
 }
 
@@ -217,7 +217,7 @@ fn file_above_the_size_limit_is_refused() {
     let max = usize::try_from(CONFIG_FILE_BYTES_MAX).unwrap();
     let padded = |length: usize| [text.as_slice(), " ".repeat(length - text.len()).as_bytes()].concat();
     assert!(load(&scratch.file("max.xml", padded(max))).is_ok());
-    let expected = "more.xml:1:1: the file is too large, expected at most 1048576 bytes";
+    let expected = "more.xml:1:1: the file is too large, expected at most 4194304 bytes";
     assert_eq!(only_error(&scratch.file("more.xml", padded(max + 1))), expected);
 }
 

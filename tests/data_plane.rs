@@ -12,7 +12,7 @@ use std::time::Duration;
 use director::model::counters::HostCounters;
 use director::model::id::{HostId, ListenerId, ServiceId};
 use director::model::scheduler::SchedulerKind;
-use director::model::service::{HostSpec, ListenerSpec, ServiceSpec};
+use director::model::service::{Entrance, Fastclose, HostSpec, ListenerSpec, ServiceSpec};
 use director::model::status::HostStatus;
 use director::model::update::Update;
 use director::reactor::{Reactors, Settings, Splice};
@@ -23,11 +23,12 @@ use director::sys::mailbox::Mailbox;
 fn host(id: u32, addr: SocketAddr) -> HostSpec {
     HostSpec {
         id: HostId(id),
-        addr,
+        addr: addr.into(),
         weight: 1,
         max: None,
         status: HostStatus::Up,
         may_meet_itself: false,
+        acl: None,
         outbound: None,
         counters: Arc::new(HostCounters::default()),
     }
@@ -79,6 +80,8 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
         fin_timeout: Duration::from_secs(5),
         max_connections: None,
         access_log: true,
+        entrance: Entrance::default(),
+        fastclose: Fastclose::Off,
         rotation: Arc::default(),
         counters: Arc::default(),
     });
@@ -87,7 +90,8 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
     let sockets = [first, listen(addr, 128).unwrap()].map(Arc::new);
     for (mailbox, socket) in reactors.mailboxes().iter().zip(&sockets) {
         mailbox.post(Update::Service(Arc::clone(&spec))).unwrap();
-        let listener = ListenerSpec { id: ListenerId(0), service: ServiceId(0), addr, counters: Arc::default() };
+        let (id, service, counters) = (ListenerId(0), ServiceId(0), Arc::default());
+        let listener = ListenerSpec { id, service, addr: addr.into(), proxy: None, counters };
         mailbox.post(Update::Listen(listener, Arc::clone(socket))).unwrap();
     }
     let payload: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();

@@ -287,7 +287,7 @@ fn list_of_many_hosts_that_moves_is_taken_over_at_once() {
     let mut balancer = Balancer::new(1);
     balancer.apply(Arc::new(spec.clone()));
     let client = one.local_addr().unwrap();
-    let first = balancer.open(Moment::START, spec.id, client, ()).unwrap();
+    let first = balancer.open(Moment::START, spec.id, client.into(), ()).unwrap();
     assert!(matches!(first.1, Next::Connect(_)));
     let mut publish = |change: &dyn Fn(&mut Vec<HostSpec>)| {
         spec.generation += 1;

@@ -176,7 +176,7 @@ fn sessions_of_two_reactors_are_told_as_far_as_they_are_asked_for() {
     let all = sessions(&plane, SessionFilter::default());
     assert_eq!(all.len(), 4);
     let of = |client: &TcpStream| {
-        let client_addr = Some(client.local_addr().unwrap());
+        let client_addr = Some(client.local_addr().unwrap().into());
         let mut found = sessions(&plane, SessionFilter { client_addr, ..SessionFilter::default() });
         assert_eq!(found.len(), 1, "{found:?}");
         found.remove(0)
@@ -185,7 +185,7 @@ fn sessions_of_two_reactors_are_told_as_far_as_they_are_asked_for() {
         let seen = of(client);
         assert_eq!((seen.state, seen.up, seen.down, seen.name.reactor), (SessionState::Open, 2, 2, 0));
         assert_eq!((seen.host, seen.host_addr), (Some(host.id), Some(host.addr)));
-        assert_eq!((seen.local, seen.listen), (at_host.peer_addr().ok(), Some(addrs[0])));
+        assert_eq!((seen.local, seen.listen), (at_host.peer_addr().ok(), Some(addrs[0].into())));
         assert!(seen.idle <= seen.age && seen.age <= 2 * PATIENCE, "{seen:?}");
         let by_local = SessionFilter { local: seen.local, ..SessionFilter::default() };
         assert_eq!(sessions(&plane, by_local).iter().map(|s| s.name).collect::<Vec<_>>(), [seen.name]);
@@ -194,7 +194,7 @@ fn sessions_of_two_reactors_are_told_as_far_as_they_are_asked_for() {
     }
     let seen = of(&waiting);
     assert_eq!((seen.state, seen.host, seen.local), (SessionState::Waiting, None, None));
-    assert_eq!((seen.name.reactor, seen.service, seen.listen), (1, second.id, Some(full_addr)));
+    assert_eq!((seen.name.reactor, seen.service, seen.listen), (1, second.id, Some(full_addr.into())));
     let by_service = SessionFilter { service: Some(second.id), ..SessionFilter::default() };
     assert_eq!(sessions(&plane, by_service).len(), 2);
     let by_ip = |ip: &str| SessionFilter { client: Some(ip.parse().unwrap()), ..SessionFilter::default() };
@@ -212,7 +212,7 @@ fn session_that_is_killed_is_reset_on_both_sides_and_its_name_means_nobody_after
     let addr = plane.listen(0, &spec);
     let (victim, neighbour) = (pair(addr, &host), pair(addr, &host));
     [&victim, &neighbour].into_iter().for_each(greet);
-    let client_addr = Some(victim.0.local_addr().unwrap());
+    let client_addr = Some(victim.0.local_addr().unwrap().into());
     let name = sessions(&plane, SessionFilter { client_addr, ..SessionFilter::default() })[0].name;
     let elsewhere = KillTarget::Session(SessionName { reactor: 1, ..name });
     let request = |answer: Answer<KillPage>| Update::Kill(Arc::new(KillRequest { target: elsewhere, answer }));
@@ -245,12 +245,12 @@ fn client_that_waits_is_killed_too_and_makes_no_room_at_the_host() {
     let served = pair(addr, &host);
     let waiting = [TcpStream::connect(addr).unwrap(), TcpStream::connect(addr).unwrap()];
     until(PATIENCE, "both wait", || spec.counters.waiting.load(Relaxed) == 2);
-    let client_addr = Some(waiting[0].local_addr().unwrap());
+    let client_addr = Some(waiting[0].local_addr().unwrap().into());
     assert_eq!(kill(&plane, KillTarget::Matching(SessionFilter { client_addr, ..SessionFilter::default() })), 1);
     assert!(is_reset(&waiting[0]));
     greet(&served);
     assert_eq!(spec.counters.waiting.load(Relaxed), 1);
-    let client_addr = Some(served.0.local_addr().unwrap());
+    let client_addr = Some(served.0.local_addr().unwrap().into());
     assert_eq!(kill(&plane, KillTarget::Matching(SessionFilter { client_addr, ..SessionFilter::default() })), 1);
     let at_host = next(&host, PATIENCE).expect("the other one has its turn");
     let [_, last] = waiting;

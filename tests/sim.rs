@@ -10,13 +10,16 @@
 mod check;
 #[path = "sim/hosts.rs"]
 mod hosts;
+#[path = "sim/tally.rs"]
+mod tally;
 #[path = "sim/world.rs"]
 mod world;
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use world::{Tally, World};
+use tally::Tally;
+use world::World;
 
 const SEEDS: u64 = 256;
 const STEPS: u64 = 2000;
@@ -63,6 +66,8 @@ fn every_seed_keeps_the_invariants_and_comes_to_rest() {
         ("publications", total.publications),
         ("reports lost", total.reports_lost),
         ("last resorts", total.last_resorts),
+        ("denied", total.denied),
+        ("limited", total.limited),
     ] {
         assert!(count >= seeds, "only {count} {what} in {seeds} seeds");
     }

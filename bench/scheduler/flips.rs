@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Next};
-use director::config::{Address, Config, Group, Host, Manager as Rules, Service};
+use director::config::{Address, Config, Entrance, Group, Host, Manager as Rules, Service};
 use director::manager::{Effect, Event, Manager, Settings};
 use director::model::id::ServiceId;
 use director::model::outcome::Fault;
@@ -102,6 +102,7 @@ fn config(hosts: u32) -> Config {
         weight: 1,
         max: None,
         state: AdminState::Up,
+        acl: None,
         connect: ConnectOptions::default(),
     };
     let hosts = (0..hosts).map(host).collect();
@@ -117,6 +118,7 @@ fn config(hosts: u32) -> Config {
         fin_timeout: None,
         max_connections: None,
         access_log: true,
+        entrance: Entrance::default(),
     };
     let rules = Rules {
         host_check: Duration::from_secs(2),
@@ -134,6 +136,7 @@ fn config(hosts: u32) -> Config {
         status: None,
         admin: None,
         control: None,
+        acls: Vec::new(),
     }
 }
 
@@ -143,7 +146,7 @@ pub(crate) fn queues(services: u32) -> Result<f64, Failure> {
     let case = Case { hosts: 1, state: State::Full, percent: 100, ..Case::default() };
     for service in 0..services {
         balancer.apply(Arc::new(spec(SchedulerKind::RoundRobin, service, &case)));
-        let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let client = SocketAddr::from(([127, 0, 0, 1], 40_000)).into();
         balancer.reserve(ServiceId(service), false);
         let opened = balancer.open(Moment::START, ServiceId(service), client, ());
         if !matches!(opened, Ok((_, Next::Wait))) {

@@ -13,7 +13,7 @@ use director::model::counters::HostCounters;
 use director::model::id::{HostId, ServiceId};
 use director::model::outcome::{Blame, CloseReason};
 use director::model::scheduler::SchedulerKind;
-use director::model::service::{HostSpec, ServiceSpec};
+use director::model::service::{Entrance, Fastclose, HostSpec, ServiceSpec};
 use director::model::status::HostStatus;
 use director::model::time::Moment;
 
@@ -121,11 +121,12 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
         }
         HostSpec {
             id: HostId(service * case.hosts + number),
-            addr: SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80)),
+            addr: SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80)).into(),
             weight: if state == State::Drained { 0 } else { 1 + number % 4 },
             max: (state == State::Full).then_some(1),
             status: if state == State::Down { HostStatus::Down } else { HostStatus::Up },
             may_meet_itself: false,
+            acl: None,
             outbound: None,
             counters: Arc::new(counters),
         }
@@ -141,6 +142,8 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
         fin_timeout: Duration::from_secs(60),
         max_connections: None,
         access_log: true,
+        entrance: Entrance::default(),
+        fastclose: Fastclose::Off,
         rotation: Arc::default(),
         counters: Arc::default(),
     }
@@ -201,7 +204,7 @@ impl Reactor {
     }
 
     fn open_one(&mut self) -> Result<(), Failure> {
-        let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let client = SocketAddr::from(([127, 0, 0, 1], 40_000)).into();
         let service = ServiceId(self.next_service);
         self.next_service = (self.next_service + 1) % self.services;
         self.balancer.reserve(service, false);

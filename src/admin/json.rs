@@ -4,7 +4,8 @@
 //! session names are strings, and what is not there is `null`. A histogram is `{"first": …, "buckets": […], "sum_us": …}`
 //! as [`Counts`]: the first bucket is below 2^`first` µs, each after it ends at twice the time, the last has no end.
 
-use std::net::SocketAddr;
+mod acls;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
@@ -15,6 +16,8 @@ use crate::model::event::Event;
 use crate::model::outcome::CloseReason;
 use crate::model::snapshot::{Counts, GroupView, HostView, ListenerView, ReactorView, ServiceView, Snapshot, UserView};
 use crate::model::status::HostStatus;
+
+pub use acls::{acl, acls, rules};
 
 /// The whole.
 #[must_use]
@@ -54,10 +57,14 @@ pub fn service(service: &ServiceView) -> Value {
         "idle_timeout_ms": millis(service.idle_timeout),
         "fin_timeout_ms": millis(service.fin_timeout),
         "max_connections": service.max_connections,
+        "acl": service.acl,
+        "client_max": service.client_max,
+        "client_rate": service.client_rate,
         "open": service.open,
         "waiting": service.waiting,
         "accepted": service.accepted,
         "retries": service.retries,
+        "uncounted": service.uncounted,
         "closed": closed,
         "wait": histogram(&service.wait, service.wait_sum_us),
     })
@@ -99,6 +106,7 @@ pub fn host(host: &HostView) -> Value {
         "next_probe_ms": host.next_probe.map(millis),
         "weight": host.weight,
         "max": host.max,
+        "acl": host.acl,
         "open": host.open,
         "total": host.total,
         "failed": host.failed,
@@ -196,7 +204,7 @@ fn histogram(counts: &Counts, sum_us: u64) -> Value {
     json!({ "first": counts.first, "buckets": counts.buckets, "sum_us": sum_us })
 }
 
-fn text(addr: SocketAddr) -> String {
+fn text(addr: impl ToString) -> String {
     addr.to_string()
 }
 
@@ -217,6 +225,7 @@ fn unix_seconds(time: SystemTime) -> f64 {
 mod tests {
     use super::*;
     use crate::model::access_log::AccessCounts;
+    use crate::model::address::Endpoint;
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::scheduler::SchedulerKind;
@@ -232,7 +241,7 @@ mod tests {
         HostView {
             name: String::from("a\"<b>"),
             address: String::from("localhost:80"),
-            addr: Some("127.0.0.1:80".parse().unwrap()),
+            addr: Some(Endpoint::Ip("127.0.0.1:80".parse().unwrap())),
             status: HostStatus::Down,
             admin: AdminState::Drain,
             why: String::from("connection refused"),
@@ -240,6 +249,7 @@ mod tests {
             next_probe: None,
             weight: 3,
             max: Some(9),
+            acl: None,
             open: 1,
             total: 2,
             failed: 3,
@@ -280,10 +290,14 @@ mod tests {
             idle_timeout: Duration::from_secs(600),
             fin_timeout: Duration::from_secs(60),
             max_connections: None,
+            acl: Some(String::from("lan")),
+            client_max: Some(5),
+            client_rate: None,
             open: 1,
             waiting: 0,
             accepted: 8,
             retries: 0,
+            uncounted: 6,
             closed: std::array::from_fn(|index| index as u64),
             wait: counts(),
             wait_sum_us: 9,
@@ -307,6 +321,10 @@ mod tests {
         assert_eq!((&shown["started"], &shown["confirm_within_ms"]), (&json!(1.5), &json!(30_000)));
         let service = &shown["services"][0];
         assert_eq!(service["closed"]["client-reset"], json!(1));
+        assert_eq!(
+            (&service["acl"], &service["client_max"], &service["uncounted"]),
+            (&json!("lan"), &json!(5), &json!(6))
+        );
         assert_eq!(service["groups"][0]["scheduler"], json!("leastconns"));
         assert_eq!(service["groups"][0]["hosts"][0]["weight"], json!(3));
         assert_eq!(shown["reactors"][0]["values"]["turns"], json!(4));
@@ -321,7 +339,7 @@ mod tests {
             service: ServiceId(0),
             host: Some(HostId(0)),
             host_addr: None,
-            client: "[::1]:9".parse().unwrap(),
+            client: Endpoint::LOCAL,
             local: None,
             listen: None,
             state: SessionState::HalfClosed,
@@ -342,6 +360,7 @@ mod tests {
         let shown = sessions(&SessionList { sessions: vec![view], total: 12 });
         assert_eq!((&shown["total"], &shown["sessions"][0]["name"]), (&json!(12), &json!("1-2-3")));
         assert_eq!(shown["sessions"][0]["state"], json!("half-closed"));
+        assert_eq!(shown["sessions"][0]["client"], json!("unix"));
         let happened = Event {
             number: 4,
             at: UNIX_EPOCH,

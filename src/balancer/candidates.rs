@@ -1,12 +1,14 @@
 //! What a choice is made among: the hosts of one service as one reactor sees them.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use slab::Slab;
 
+use crate::model::access::Acl;
+use crate::model::address::Endpoint;
 use crate::model::counters::{HostCounters, Rotation};
 use crate::model::id::HostId;
 use crate::model::limits::{SLOW_CONNECT_FACTOR, SLOW_CONNECT_MIN};
@@ -21,12 +23,13 @@ pub struct Host {
     /// The host.
     pub id: HostId,
     /// Where to connect to.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// Its share.
     pub weight: u32,
     pub(super) max: Option<u32>,
     pub(super) status: HostStatus,
     pub(super) may_meet_itself: bool,
+    pub(super) acl: Option<Arc<Acl>>,
     pub(super) outbound: Option<Arc<Outbound>>,
     pub(super) counters: Arc<HostCounters>,
     pub(super) open_here: u32,
@@ -44,6 +47,7 @@ impl Host {
             max: spec.max,
             status: spec.status,
             may_meet_itself: spec.may_meet_itself,
+            acl: spec.acl.clone(),
             outbound: spec.outbound.clone(),
             counters: Arc::clone(&spec.counters),
             open_here: 0,
@@ -68,7 +72,15 @@ impl Host {
         if self.outbound.as_ref().map(Arc::as_ptr) != spec.outbound.as_ref().map(Arc::as_ptr) {
             self.outbound.clone_from(&spec.outbound);
         }
+        if self.acl.as_ref().map(Arc::as_ptr) != spec.acl.as_ref().map(Arc::as_ptr) {
+            self.acl.clone_from(&spec.acl);
+        }
         difference
+    }
+
+    /// Whether its access list lets this client come.
+    pub(super) fn permits(&self, client: Option<IpAddr>) -> bool {
+        self.acl.as_ref().is_none_or(|acl| acl.permits(client))
     }
 
     /// Open connections over all reactors, connects in flight included.
@@ -122,13 +134,31 @@ impl Class {
     pub(super) const ALL: [Self; 3] = [Self::Sound, Self::Suspected, Self::Down];
 }
 
+/// Where a client may not go, whatever the state of the hosts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Barred<'a> {
+    /// Hosts that it was at already.
+    pub(super) tried: &'a [HostId],
+    /// The client, whom a host's access list may deny.
+    pub(super) client: Option<IpAddr>,
+}
+
+impl Barred<'_> {
+    /// Nothing is barred that has no access list; for what is asked on nobody's behalf.
+    pub(super) const NONE: Self = Self { tried: &[], client: None };
+
+    pub(super) fn has(&self, host: &Host) -> bool {
+        (!self.tried.is_empty() && self.tried.contains(&host.id)) || !host.permits(self.client)
+    }
+}
+
 /// The hosts that a scheduler may choose among.
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     pub(super) hosts: &'a Slab<Host>,
     pub(super) order: &'a [u32],
     pub(super) rotation: &'a Rotation,
-    pub(super) tried: &'a [HostId],
+    pub(super) barred: Barred<'a>,
     pub(super) now: Moment,
     pub(super) class: Class,
 }
@@ -151,7 +181,7 @@ impl Candidates<'_> {
     #[must_use]
     pub fn is_usable(&self, position: usize) -> bool {
         let host = self.host(position);
-        if host.weight == 0 || host.is_full() || self.was_tried(position) {
+        if host.weight == 0 || host.is_full() || self.is_barred(position) {
             return false;
         }
         match (self.class, host.status) {
@@ -162,10 +192,10 @@ impl Candidates<'_> {
         }
     }
 
-    /// Whether the client was at the host at this position already.
+    /// Whether the client was at the host at this position already, or may not go there.
     #[must_use]
-    pub fn was_tried(&self, position: usize) -> bool {
-        !self.tried.is_empty() && self.tried.contains(&self.host(position).id)
+    pub fn is_barred(&self, position: usize) -> bool {
+        self.barred.has(self.host(position))
     }
 
     /// Now.

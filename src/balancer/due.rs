@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::candidates::Host;
 use super::session::{Key, NEVER, NO_HOST, State};
 use super::{Balancer, Next, Target};
-use crate::model::limits::{LOCAL_RETRY, SUSPICION};
+use crate::model::limits::LOCAL_RETRY;
 use crate::model::outcome::{CloseReason, Fault};
-use crate::model::report::Report;
 use crate::model::time::Moment;
 
 /// What the shell is to do because time has passed.
@@ -96,19 +95,18 @@ impl<T> Balancer<T> {
             self.arm(key);
             return None;
         }
-        if host.counters.suspect(now, now.after(SUSPICION)) {
-            self.reports.push(Report::HostSlow { service: service.spec.id, host: id });
-        }
+        self.doubt(now, key);
         let session = &mut self.sessions[key.slot as usize];
         let tried = session.tried_mut();
         if round > 0 {
             tried.hosts.clear();
             tried.local.clear();
+            tried.busy.clear();
             tried.hosts.extend(tried.slow.iter().map(|(id, _)| *id));
         }
         tried.hosts.push(id);
         let alone = tried.slow.is_empty();
-        if alone && !self.services[session.service as usize].pool.has_choice(now, session.tried()) {
+        if alone && !self.services[session.service as usize].pool.has_choice(now, session.barred()) {
             session.state = State::Connecting { round: round.saturating_add(1) };
             self.arm(key);
             return None;
@@ -125,9 +123,9 @@ impl<T> Balancer<T> {
 
     fn retry(&mut self, now: Moment, key: Key) -> Next {
         if let Some(tried) = &mut self.sessions[key.slot as usize].tried {
-            // What failed on this machine may succeed now; what failed at a host stays tried.
-            let local = std::mem::take(&mut tried.local);
-            tried.hosts.retain(|host| !local.contains(host));
+            // What failed on this machine may succeed now, and who was busy have time; what failed at a host stays tried.
+            let (local, busy) = (std::mem::take(&mut tried.local), std::mem::take(&mut tried.busy));
+            tried.hosts.retain(|host| !local.contains(host) && !busy.contains(host));
         }
         self.place(now, key)
     }

@@ -102,7 +102,7 @@ impl Index {
         }
     }
 
-    /// Chooses a host of this class that was not tried and takes a place at it. Returns its position.
+    /// Chooses a host of this class that is not barred and takes a place at it. Returns its position.
     pub(super) fn choose(&mut self, class: Class, hosts: &Candidates<'_>, rng: &mut Rng) -> Option<usize> {
         self.catch_up(hosts);
         match class {
@@ -124,7 +124,7 @@ impl Index {
             };
             let host = hosts.host(position);
             match mark(host, hosts.now()) {
-                Mark::Ready if hosts.was_tried(position) => {
+                Mark::Ready if hosts.is_barred(position) => {
                     aside.push(position);
                     self.put(position, Mark::Out, host);
                 }
@@ -150,7 +150,7 @@ impl Index {
             let host = hosts.host(position);
             if host.is_full() {
                 self.put(position, Mark::Full, host);
-            } else if !hosts.was_tried(position) && host.try_open() {
+            } else if !hosts.is_barred(position) && host.try_open() {
                 return Some(position);
             }
         }
@@ -162,7 +162,7 @@ impl Index {
         for _ in 0..self.down.len() {
             let position = self.down.next_around(self.next_down)?;
             self.next_down = position + 1;
-            if !hosts.was_tried(position) && hosts.host(position).try_open() {
+            if !hosts.is_barred(position) && hosts.host(position).try_open() {
                 return Some(position);
             }
         }
@@ -172,13 +172,13 @@ impl Index {
     /// Whether a host could be chosen now, as far as is known.
     pub(super) fn has_choice(&self, hosts: &Candidates<'_>) -> bool {
         let sets = [&self.ready, &self.suspected, &self.down];
-        let could = |position: usize| !hosts.host(position).is_full() && !hosts.was_tried(position);
+        let could = |position: usize| !hosts.host(position).is_full() && !hosts.is_barred(position);
         sets.into_iter().flat_map(Set::iter).any(could)
     }
 
-    /// Whether a host that is up and untried only lacks room, or lacked it a moment ago.
+    /// Whether a host that is up and not barred only lacks room, or lacked it a moment ago.
     pub(super) fn has_full(&self, hosts: &Candidates<'_>) -> bool {
-        self.full.iter().any(|position| !hosts.was_tried(position))
+        self.full.iter().any(|position| !hosts.is_barred(position))
     }
 
     /// The position of this host.

@@ -4,6 +4,7 @@
 //! a script in the simulator): one key, one lifetime. Decisions are returned by value; what happens rarely is queued
 //! as a [`Report`].
 
+mod admit;
 pub mod candidates;
 mod due;
 mod index;
@@ -19,7 +20,6 @@ pub mod timer;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub use due::Due;
 pub use session::{Key, State};
 pub use view::View;
 
+use crate::model::address::Endpoint;
 use crate::model::counters::ServiceCounters;
 use crate::model::id::ServiceId;
 use crate::model::limits::EXACT_HOSTS_MAX;
@@ -46,7 +47,7 @@ use timer::Wheel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The host's address.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// Whether the connection could meet itself, so that the shell must look.
     pub may_meet_itself: bool,
 }
@@ -82,6 +83,8 @@ pub(crate) struct Service {
     /// When nobody in the queue could be placed: the generation, and how often a full host had got room until then.
     stuck: Option<(u64, u64)>,
     retired: bool,
+    /// Until when nobody is told of clients that were turned away.
+    quiet_until: Moment,
 }
 
 /// The sessions of one reactor and the services they belong to.
@@ -141,6 +144,7 @@ impl<T> Balancer<T> {
                 queued_at: 0,
                 stuck: None,
                 retired: false,
+                quiet_until: Moment::START,
             };
             let slot = self.services.insert(service);
             self.index.insert(id, slot);
@@ -192,11 +196,12 @@ impl<T> Balancer<T> {
         self.index.get(&service).map(|slot| Arc::clone(&self.services[*slot].spec.counters))
     }
 
-    /// Opens a session for a client whose place is reserved.
+    /// Opens a session for a client whose place is reserved. One that may not come in is to be closed at once, with what
+    /// [`CloseReason::is_refusal`] says of the reason.
     ///
     /// # Errors
     /// `io` back, when the service is unknown.
-    pub fn open(&mut self, now: Moment, service: ServiceId, client: SocketAddr, io: T) -> Result<(Key, Next), T> {
+    pub fn open(&mut self, now: Moment, service: ServiceId, client: Endpoint, io: T) -> Result<(Key, Next), T> {
         let Some(&slot) = self.index.get(&service) else { return Err(io) };
         let entry = &mut self.services[slot];
         entry.sessions += 1;
@@ -213,11 +218,15 @@ impl<T> Balancer<T> {
             opened: now,
             since: now,
             waited_micros: 0,
+            place: None,
             wake: NEVER,
             tried: None,
             io,
         });
-        let next = self.place(now, key);
+        let next = match self.admit(now, key) {
+            Ok(()) => self.place(now, key),
+            Err(reason) => Next::Close(reason),
+        };
         Ok((key, next))
     }
 
@@ -302,6 +311,7 @@ impl<T> Balancer<T> {
         self.timers.cancel(key.slot);
         let session = self.sessions.remove(key.slot as usize);
         let service = &mut self.services[session.service as usize];
+        service.leave(&session);
         service.sessions -= 1;
         service.spec.counters.open.fetch_sub(1, Relaxed);
         service.spec.counters.count_closed(reason);
@@ -310,6 +320,9 @@ impl<T> Balancer<T> {
             CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::QueueFull | CloseReason::Local
         ) {
             self.reports.push(Report::ClientLost { service: service.spec.id, client: session.client, reason });
+        }
+        if reason.is_refusal() {
+            self.tell_refused(now, session.service, session.client, reason);
         }
         self.drop_if_over(session.service);
         Some(session.io)
@@ -322,6 +335,7 @@ impl<T> Balancer<T> {
         let mut parts = Vec::with_capacity(lost.len());
         for (_, session) in lost {
             if let Some(service) = self.services.get(session.service as usize) {
+                service.leave(&session);
                 if session.host != NO_HOST {
                     service.pool.abandon(session.host);
                 }

@@ -49,15 +49,20 @@ impl<T> Balancer<T> {
             let host_id = self.services[slot as usize].pool.host(host).id;
             match blame {
                 Blame::Host(fault) => self.accuse(now, key, fault),
+                Blame::Busy => self.doubt(now, key),
                 Blame::Local(_) => {}
             }
             self.release_host(now, key);
             if let Some(session) = self.session_mut(key) {
                 let tried = session.tried_mut();
                 tried.hosts.push(host_id);
-                if matches!(blame, Blame::Local(_)) {
-                    tried.local.push(host_id);
-                    tried.ever_local = true;
+                match blame {
+                    Blame::Host(_) => {}
+                    Blame::Busy => tried.busy.push(host_id),
+                    Blame::Local(_) => {
+                        tried.local.push(host_id);
+                        tried.ever_local = true;
+                    }
                 }
             }
         }
@@ -74,9 +79,20 @@ impl<T> Balancer<T> {
         self.reports.push(Report::HostFailed { service: service.spec.id, host: host.id, fault });
     }
 
+    /// The session's host takes too long, or has too much to do: others are preferred for a while, and the manager probes.
+    pub(super) fn doubt(&mut self, now: Moment, key: Key) {
+        let Some(session) = self.session(key) else { return };
+        let service = &self.services[session.service as usize];
+        let host = service.pool.host(session.host);
+        if host.counters.suspect(now, now.after(SUSPICION)) {
+            self.reports.push(Report::HostSlow { service: service.spec.id, host: host.id });
+        }
+    }
+
     /// Finds a host for a session that has none: a sound one first, then a suspected one; if those that are up are
     /// merely full, it waits; then those that are down, as the last resort; then those that were only slow. Hosts that
-    /// only this machine could not reach are tried again in a moment, before it waits for room.
+    /// only this machine could not reach, or that had too much to do, are tried again in a moment, before it waits for
+    /// room.
     pub(super) fn place(&mut self, now: Moment, key: Key) -> Next {
         let Some(session) = self.sessions.get_mut(key.slot as usize) else { return Next::Wait };
         let service = &mut self.services[session.service as usize];
@@ -96,23 +112,24 @@ impl<T> Balancer<T> {
             return self.enqueue(key);
         }
         for class in Class::ALL {
-            if class == Class::Down && service.pool.has_full(now, session.tried()) {
-                let may_pass = session.tried.as_ref().is_some_and(|tried| !tried.local.is_empty());
+            if class == Class::Down && service.pool.has_full(now, session.barred()) {
+                let may_pass = session.tried.as_ref().is_some_and(|tried| tried.may_pass());
                 return if may_pass { self.pause(now, key) } else { self.enqueue(key) };
             }
-            if let Some(host) = service.pool.choose(now, session.tried(), class, &mut self.rng) {
+            if let Some(host) = service.pool.choose(now, session.barred(), class, &mut self.rng) {
                 return self.attempt(now, key, host, 0);
             }
         }
         while let Some((id, round)) = session.tried.as_mut().and_then(|tried| tried.slow.pop_front()) {
-            if let Some(host) = service.pool.choose_again(id) {
+            if let Some(host) = service.pool.choose_again(id, session.client.ip()) {
                 return self.attempt(now, key, host, round.saturating_add(1));
             }
         }
-        if session.tried.as_ref().is_some_and(|tried| !tried.local.is_empty()) {
+        if session.tried.as_ref().is_some_and(|tried| tried.may_pass()) {
             return self.pause(now, key);
         }
-        Next::Close(CloseReason::NoHost)
+        let denied = service.pool.denies(session.client.ip());
+        Next::Close(if denied { CloseReason::Denied } else { CloseReason::NoHost })
     }
 
     /// The next waiting client for whom there is room now, first come first served. `None` ends a sweep over all queues;
@@ -144,7 +161,10 @@ impl<T> Balancer<T> {
             }
             let session = self.session(key)?;
             // Nobody behind one that may go everywhere has a wider choice.
-            session.tried.as_ref()?;
+            let is_barred = session.tried.is_some() || self.services[slot as usize].pool.has_lists();
+            if !is_barred {
+                return None;
+            }
             // It may not go everywhere, and must not keep those behind it from where it may not go.
             position += usize::from(session.state == State::Waiting);
         }

@@ -4,13 +4,14 @@
 //! here has ended.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::fence;
 
 use slab::Slab;
 
-use super::candidates::{Candidates, Class, Difference, Host};
+use super::candidates::{Barred, Candidates, Class, Difference, Host};
 use super::index::Index;
 use super::scheduler::{self, Scheduler};
 use crate::model::counters::Rotation;
@@ -37,6 +38,8 @@ pub(super) struct Pool {
     /// Chooses among up to `exact_max` hosts.
     scheduler: Box<dyn Scheduler>,
     exact_max: usize,
+    /// A host of the list has an access list.
+    has_lists: bool,
     /// Chooses among more.
     index: Option<Box<Index>>,
 }
@@ -50,6 +53,7 @@ impl Pool {
             kind: spec.scheduler,
             scheduler: scheduler::new(spec.scheduler),
             exact_max,
+            has_lists: false,
             index: None,
         };
         pool.apply(spec, rng);
@@ -58,6 +62,11 @@ impl Pool {
 
     /// Takes over a newer list. Connections to hosts that left it go on.
     pub(super) fn apply(&mut self, spec: &ServiceSpec, rng: &mut Rng) {
+        let had_lists = std::mem::replace(&mut self.has_lists, spec.hosts.iter().any(|host| host.acl.is_some()));
+        if had_lists || self.has_lists {
+            // Who waits may be let in elsewhere now.
+            self.rotation.free_any();
+        }
         let same_rules = self.kind == spec.scheduler && Arc::ptr_eq(&self.rotation, &spec.rotation);
         if !same_rules {
             self.kind = spec.scheduler;
@@ -69,10 +78,10 @@ impl Pool {
         let ranked_anew = if same_list { self.apply_to_same(spec) } else { self.apply_list(spec) };
         if self.order.len() <= self.exact_max {
             self.index = None;
-            let (scheduler, candidates) = self.split(Moment::START, &[], Class::Sound);
+            let (scheduler, candidates) = self.split(Moment::START, Barred::NONE, Class::Sound);
             scheduler.hosts_changed(&candidates);
         } else if ranked_anew || !same_rules || self.index.is_none() {
-            self.index = Some(Box::new(Index::new(self.kind, &self.candidates(Moment::START, &[]), rng)));
+            self.index = Some(Box::new(Index::new(self.kind, &self.candidates(Moment::START, Barred::NONE), rng)));
         }
     }
 
@@ -90,7 +99,7 @@ impl Pool {
                 let class = Class::Sound;
                 index.on_published(
                     position,
-                    &Candidates { hosts, order, rotation, tried: &[], now: Moment::START, class },
+                    &Candidates { hosts, order, rotation, barred: Barred::NONE, now: Moment::START, class },
                 );
             }
         }
@@ -123,17 +132,17 @@ impl Pool {
         true
     }
 
-    /// Chooses a host of this class that is not among `tried` and takes a place at it. Returns its slot.
-    pub(super) fn choose(&mut self, now: Moment, tried: &[HostId], class: Class, rng: &mut Rng) -> Option<u32> {
+    /// Chooses a host of this class that is not barred and takes a place at it. Returns its slot.
+    pub(super) fn choose(&mut self, now: Moment, barred: Barred<'_>, class: Class, rng: &mut Rng) -> Option<u32> {
         if let Some(index) = &mut self.index {
             let Self { hosts, order, rotation, .. } = self;
-            let position = index.choose(class, &Candidates { hosts, order, rotation, tried, now, class }, rng)?;
+            let position = index.choose(class, &Candidates { hosts, order, rotation, barred, now, class }, rng)?;
             let slot = self.order[position];
             self.hosts[slot as usize].open_here += 1;
             return Some(slot);
         }
         for _ in 0..ROUNDS {
-            let (scheduler, candidates) = self.split(now, tried, class);
+            let (scheduler, candidates) = self.split(now, barred, class);
             let choice = scheduler.pick(&candidates, rng)?;
             let slot = self.order[choice.position];
             let host = &mut self.hosts[slot as usize];
@@ -143,7 +152,7 @@ impl Pool {
             }
         }
         // Others were faster every time: any host will do.
-        let candidates = Candidates { class, ..self.candidates(now, tried) };
+        let candidates = Candidates { class, ..self.candidates(now, barred) };
         let taken = |position: &usize| candidates.is_usable(*position) && candidates.host(*position).try_open();
         let slot = self.order[(0..candidates.len()).find(taken)?];
         self.hosts[slot as usize].open_here += 1;
@@ -151,22 +160,22 @@ impl Pool {
     }
 
     /// Takes a place at this host if it is still listed, wanted and has room, whatever its state. Returns its slot.
-    pub(super) fn choose_again(&mut self, id: HostId) -> Option<u32> {
+    pub(super) fn choose_again(&mut self, id: HostId, client: Option<IpAddr>) -> Option<u32> {
         let slot = match &self.index {
             Some(index) => self.order[index.position(id)?],
             None => *self.order.iter().find(|slot| self.hosts[**slot as usize].id == id)?,
         };
         let host = &mut self.hosts[slot as usize];
-        if host.weight == 0 || !host.try_open() {
+        if host.weight == 0 || !host.permits(client) || !host.try_open() {
             return None;
         }
         host.open_here += 1;
         Some(slot)
     }
 
-    /// Whether a host of any class that is not among `tried` could be chosen now.
-    pub(super) fn has_choice(&self, now: Moment, tried: &[HostId]) -> bool {
-        let candidates = self.candidates(now, tried);
+    /// Whether a host of any class that is not barred could be chosen now.
+    pub(super) fn has_choice(&self, now: Moment, barred: Barred<'_>) -> bool {
+        let candidates = self.candidates(now, barred);
         if let Some(index) = &self.index {
             return index.has_choice(&candidates);
         }
@@ -176,15 +185,26 @@ impl Pool {
         })
     }
 
-    /// Whether a host that is up and untried only lacks room.
-    pub(super) fn has_full(&self, now: Moment, tried: &[HostId]) -> bool {
-        let candidates = self.candidates(now, tried);
+    /// Whether a host of the list may not be for everybody.
+    pub(super) fn has_lists(&self) -> bool {
+        self.has_lists
+    }
+
+    /// Whether this client may go to no host at all that takes new connections.
+    pub(super) fn denies(&self, client: Option<IpAddr>) -> bool {
+        let mut wanted = self.order.iter().map(|slot| &self.hosts[*slot as usize]).filter(|host| host.weight > 0);
+        self.has_lists && wanted.all(|host| !host.permits(client))
+    }
+
+    /// Whether a host that is up and not barred only lacks room.
+    pub(super) fn has_full(&self, now: Moment, barred: Barred<'_>) -> bool {
+        let candidates = self.candidates(now, barred);
         if let Some(index) = &self.index {
             return index.has_full(&candidates);
         }
         (0..candidates.len()).any(|position| {
             let host = candidates.host(position);
-            host.weight > 0 && host.status == HostStatus::Up && host.is_full() && !candidates.was_tried(position)
+            host.weight > 0 && host.status == HostStatus::Up && host.is_full() && !candidates.is_barred(position)
         })
     }
 
@@ -243,18 +263,18 @@ impl Pool {
         self.rotation.freed()
     }
 
-    fn candidates<'a>(&'a self, now: Moment, tried: &'a [HostId]) -> Candidates<'a> {
+    fn candidates<'a>(&'a self, now: Moment, barred: Barred<'a>) -> Candidates<'a> {
         let class = Class::Sound;
-        Candidates { hosts: &self.hosts, order: &self.order, rotation: &self.rotation, tried, now, class }
+        Candidates { hosts: &self.hosts, order: &self.order, rotation: &self.rotation, barred, now, class }
     }
 
     fn split<'a>(
         &'a mut self,
         now: Moment,
-        tried: &'a [HostId],
+        barred: Barred<'a>,
         class: Class,
     ) -> (&'a mut dyn Scheduler, Candidates<'a>) {
         let Self { hosts, order, rotation, scheduler, .. } = self;
-        (scheduler.as_mut(), Candidates { hosts, order, rotation, tried, now, class })
+        (scheduler.as_mut(), Candidates { hosts, order, rotation, barred, now, class })
     }
 }

@@ -1,8 +1,10 @@
 //! One client on its way to or at a host.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
+use super::candidates::Barred;
+use crate::model::address::Endpoint;
+use crate::model::clients::Place;
 use crate::model::id::HostId;
 use crate::model::time::Moment;
 
@@ -49,6 +51,15 @@ pub(super) struct Tried {
     pub(super) local: Vec<HostId>,
     /// Whether there ever was a local reason.
     pub(super) ever_local: bool,
+    /// Those among them that had more to accept than they could, since the last pause.
+    pub(super) busy: Vec<HostId>,
+}
+
+impl Tried {
+    /// Whether some of them may be tried again in a moment.
+    pub(super) const fn may_pass(&self) -> bool {
+        !self.local.is_empty() || !self.busy.is_empty()
+    }
 }
 
 /// What moving bytes touches stands first, so that with many sessions an event loads few cache lines.
@@ -67,13 +78,17 @@ pub(super) struct Session<T> {
     pub(super) wake: Moment,
     /// From `opened` until its host accepted, if one has.
     pub(super) waited_micros: u32,
+    /// Where its client is counted.
+    pub(super) place: Option<Place>,
     pub(super) tried: Option<Box<Tried>>,
-    pub(super) client: SocketAddr,
+    pub(super) client: Endpoint,
 }
 
 impl<T> Session<T> {
-    pub(super) fn tried(&self) -> &[HostId] {
-        self.tried.as_ref().map_or(&[], |tried| &tried.hosts)
+    /// Where its client may not go.
+    pub(super) fn barred(&self) -> Barred<'_> {
+        let tried = self.tried.as_ref().map_or(&[][..], |tried| &tried.hosts);
+        Barred { tried, client: self.client.ip() }
     }
 
     pub(super) fn tried_mut(&mut self) -> &mut Tried {

@@ -1,10 +1,10 @@
 //! What can be seen of a session from outside.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::session::{Key, NO_HOST, State};
 use super::{Balancer, Traffic};
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::time::Moment;
 
@@ -16,9 +16,9 @@ pub struct View<'a, T> {
     /// Its service, which may have been removed.
     pub service: ServiceId,
     /// The host that it has a place at, and that host's address.
-    pub host: Option<(HostId, SocketAddr)>,
+    pub host: Option<(HostId, Endpoint)>,
     /// Its client.
-    pub client: SocketAddr,
+    pub client: Endpoint,
     /// How far it has come.
     pub state: State,
     /// When it was opened.

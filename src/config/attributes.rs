@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
+use super::access;
 use super::sockets;
-use super::value::show_time;
+use super::value::{show_nets, show_time};
 use super::{Access, Control, Group, Host, Listen, Manager, Service, User, Web};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::status::AdminState;
@@ -14,20 +15,27 @@ pub(super) type Shown = Vec<(&'static str, String)>;
 
 /// Of `<service>`.
 pub(super) fn service(service: &Service) -> Shown {
-    given([
+    let mut shown = given([
         ("name", Some(service.name.clone())),
         ("connect-timeout", service.connect_timeout.map(show_time)),
         ("idle-timeout", service.idle_timeout.map(show_time)),
         ("fin-timeout", service.fin_timeout.map(show_time)),
         ("max-connections", service.max_connections.map(|max| max.to_string())),
         ("access-log", (!service.access_log).then(|| String::from("false"))),
-    ])
+    ]);
+    shown.extend(access::shown_entrance(&service.entrance));
+    shown
 }
 
 /// Of `<listen>`.
 pub(super) fn listen(listen: &Listen) -> Shown {
     let mut shown = vec![("ip", listen.address.to_string())];
     shown.extend(sockets::shown_listen(&listen.options));
+    if let Some(expect) = &listen.proxy {
+        shown.push(("proxy", expect.versions.name().to_owned()));
+        shown.push(("proxy-from", show_nets(&expect.from)));
+    }
+    shown.extend(sockets::shown_rights(&listen.rights));
     shown
 }
 
@@ -47,6 +55,7 @@ pub(super) fn host(host: &Host) -> Shown {
         ("weight", unless(host.weight, 1).map(|weight| weight.to_string())),
         ("max", host.max.map(|max| max.to_string())),
         ("state", unless(host.state, AdminState::Up).map(|state| state.name().to_owned())),
+        ("acl", host.acl.clone()),
     ]);
     shown.extend(sockets::shown_connect(&host.connect));
     shown
@@ -72,6 +81,7 @@ pub(super) fn web(web: &Web) -> Shown {
         ("names", (!web.names.is_empty()).then(|| web.names.join(","))),
         ("certificate", path(&web.certificate)),
         ("key", path(&web.key)),
+        ("acl", web.acl.clone()),
     ])
 }
 

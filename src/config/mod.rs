@@ -25,6 +25,7 @@
 //! parser goes on after an error. [`write()`] is the way back, [`summary()`] a view for people.
 //! [`rewrite()`] is the way back into a text that people have written, and [`save`] into its file.
 
+mod access;
 mod attributes;
 mod change;
 mod current;
@@ -51,11 +52,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::address::UnixName;
+use crate::model::proxy::Expect;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
 
+pub use access::{Acl, Entrance};
 pub use change::{apply, find_host};
 pub use current::Current;
 pub use diff::{described, diff};
@@ -96,6 +100,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// The control socket.
     pub control: Option<Control>,
+    /// Access lists, names unique. Whoever names one names one of these.
+    pub acls: Vec<Acl>,
 }
 
 impl Config {
@@ -182,6 +188,8 @@ pub struct Service {
     pub max_connections: Option<u32>,
     /// Whether its connections are in the access log, if there is one.
     pub access_log: bool,
+    /// Who may come in, and how connections end.
+    pub entrance: Entrance,
 }
 
 /// A listener.
@@ -191,12 +199,25 @@ pub struct Listen {
     pub address: Address,
     /// What it says of its sockets; the command line says the rest.
     pub options: ListenOptions,
+    /// The PROXY headers that it expects; none: none.
+    pub proxy: Option<Expect>,
+    /// Who may connect to it, if it is a file.
+    pub rights: Rights,
+}
+
+/// Who may connect to a socket that is a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// The mode of the file, 0 to 0777; none: 0660 with a group, 0600 without.
+    pub mode: Option<u32>,
+    /// The system's group that it belongs to, a name or a number; none: the balancer's own.
+    pub group: Option<String>,
 }
 
 /// A listener that says nothing of its sockets.
 impl From<Address> for Listen {
     fn from(address: Address) -> Self {
-        Self { address, options: ListenOptions::default() }
+        Self { address, options: ListenOptions::default(), proxy: None, rights: Rights::default() }
     }
 }
 
@@ -226,6 +247,8 @@ pub struct Host {
     pub max: Option<u32>,
     /// What the operator wants of it.
     pub state: AdminState,
+    /// The access list of clients that it may serve; none: all.
+    pub acl: Option<String>,
     /// How to connect to it; its group and the command line say the rest.
     pub connect: ConnectOptions,
 }
@@ -235,6 +258,8 @@ pub struct Host {
 pub enum Address {
     /// A literal address; `*` is `0.0.0.0`.
     Socket(SocketAddr),
+    /// A socket of this machine.
+    Unix(UnixName),
     /// A name, resolved later.
     Name {
         /// The host name.
@@ -250,12 +275,13 @@ impl Address {
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Socket(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
             Self::Name { host, .. } => host.eq_ignore_ascii_case("localhost"),
         }
     }
 }
 
-/// As in the file: `*:80`, `10.0.0.1:80`, `[::1]:80` or `name:80`.
+/// As in the file: `*:80`, `10.0.0.1:80`, `[::1]:80`, `name:80`, `unix:/run/x.sock` or `unix:@name`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -263,6 +289,7 @@ impl fmt::Display for Address {
                 f.pad(&format!("*:{}", address.port()))
             }
             Self::Socket(address) => f.pad(&address.to_string()),
+            Self::Unix(name) => name.fmt(f),
             Self::Name { host, port } => f.pad(&format!("{host}:{port}")),
         }
     }
@@ -311,13 +338,15 @@ pub struct Web {
     pub certificate: Option<PathBuf>,
     /// Its key, in PEM.
     pub key: Option<PathBuf>,
+    /// The access list of those who may ask for it; none: all.
+    pub acl: Option<String>,
 }
 
 impl Web {
     /// A page that says nothing else.
     #[must_use]
     pub const fn new(listen: Address, secure: bool) -> Self {
-        Self { listen, secure, refresh: None, names: Vec::new(), certificate: None, key: None }
+        Self { listen, secure, refresh: None, names: Vec::new(), certificate: None, key: None, acl: None }
     }
 }
 

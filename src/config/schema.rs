@@ -113,6 +113,7 @@ const ADDRESS: &str = "ADDRESS:PORT";
 /// The form of a yes or no.
 pub(super) const BOOLEAN: &str = "true";
 const BYTES: &str = "BYTES";
+const ANNOUNCE: &str = "v1|v2|off";
 const SOURCE: &str = "ADDRESS-ADDRESS";
 
 const fn any_number(rule: &'static Rule) -> Child {
@@ -140,6 +141,7 @@ const TOP: &[Child] = &[
     at_most_one(&STATUS),
     at_most_one(&ADMIN),
     at_most_one(&CONTROL),
+    any_number(&ACL),
 ];
 
 pub(super) static SERVICE: Rule = Rule {
@@ -151,6 +153,13 @@ pub(super) static SERVICE: Rule = Rule {
         ("fin-timeout", TIME),
         ("max-connections", NUMBER),
         ("access-log", BOOLEAN),
+        ("acl", NAME),
+        ("client-max", NUMBER),
+        ("client-rate", NUMBER),
+        ("client-prefix-v4", NUMBER),
+        ("client-prefix-v6", NUMBER),
+        ("client-table", NUMBER),
+        ("fastclose", "up|down|both|off"),
     ],
     children: &[at_least_one(&LISTEN), at_least_one(&GROUP), at_most_one(&ENABLE)],
 };
@@ -174,7 +183,16 @@ macro_rules! with_stream {
 
 pub(super) static LISTEN: Rule = Rule {
     name: "listen",
-    attributes: with_stream![("ip", ADDRESS), ("backlog", NUMBER), ("defer-accept", TIME), ("fastopen", NUMBER)],
+    attributes: with_stream![
+        ("ip", ADDRESS),
+        ("backlog", NUMBER),
+        ("defer-accept", TIME),
+        ("fastopen", NUMBER),
+        ("proxy", "v1|v2|any"),
+        ("proxy-from", "NETWORK,NETWORK"),
+        ("mode", "0660"),
+        ("group", NAME)
+    ],
     children: &[],
 };
 
@@ -184,6 +202,7 @@ pub(super) static GROUP: Rule = Rule {
         ("name", NAME),
         ("scheduler", "SCHEDULER"),
         ("enable", BOOLEAN),
+        ("proxy", ANNOUNCE),
         ("source", SOURCE),
         ("fastopen", BOOLEAN)
     ],
@@ -198,6 +217,8 @@ pub(super) static HOST: Rule = Rule {
         ("weight", NUMBER),
         ("max", NUMBER),
         ("state", "up|drain|down"),
+        ("acl", NAME),
+        ("proxy", ANNOUNCE),
         ("source", SOURCE),
         ("fastopen", BOOLEAN)
     ],
@@ -256,6 +277,7 @@ static WEB: Rule = Rule {
         ("names", "NAME,NAME"),
         ("certificate", "FILE"),
         ("key", "FILE"),
+        ("acl", NAME),
     ],
     children: &[],
 };
@@ -268,6 +290,16 @@ pub(super) static USER: Rule = Rule {
     children: &[],
 };
 
+/// An access list.
+static ACL: Rule = Rule {
+    name: "acl",
+    attributes: &[("name", NAME), ("default", "permit|deny")],
+    children: &[any_number(&PERMIT), any_number(&DENY)],
+};
+
+static PERMIT: Rule = Rule { name: "permit", attributes: &[("net", "NETWORK")], children: &[] };
+static DENY: Rule = Rule { name: "deny", attributes: &[("net", "NETWORK")], children: &[] };
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,7 +310,7 @@ mod tests {
             |name| ELEMENTS.iter().filter(|(rule, _)| rule.name == name).map(|(_, p)| p.clone()).collect::<Vec<_>>();
         assert_eq!(parents("host"), [["group"]]);
         assert_eq!(parents("checktime"), [["director", "manager"]]);
-        assert_eq!(ELEMENTS.len(), 18);
+        assert_eq!(ELEMENTS.len(), 21);
     }
 
     #[test]

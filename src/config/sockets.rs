@@ -2,6 +2,7 @@
 //!
 //! Both read through [`Texts`], so that `keepalive="60s,10s,3"` and `--keepalive 60s,10s,3` are one thing.
 
+use super::{Address, Rights};
 use crate::model::socket_options::{ConnectOptions, ListenOptions, StreamOptions};
 
 use super::value::{self, show_bytes, show_keepalive, show_sources, show_time};
@@ -33,7 +34,57 @@ pub(crate) fn connect_options<S: Texts>(fastopen: &'static str, texts: &mut S) -
     let source = texts.read("source", value::sources);
     let fastopen = texts.read(fastopen, value::boolean);
     let stream = stream_options(texts);
-    Ok(ConnectOptions { fastopen: fastopen?, source: source?, stream: stream? })
+    Ok(ConnectOptions { fastopen: fastopen?, source: source?, proxy: None, stream: stream? })
+}
+
+/// As [`connect_options`], of a group or host, with what no command line says.
+pub(super) fn host_options<S: Texts>(texts: &mut S) -> Result<ConnectOptions, S::Error> {
+    let proxy = texts.read("proxy", value::announce);
+    let options = connect_options("fastopen", texts);
+    Ok(ConnectOptions { proxy: proxy?, ..options? })
+}
+
+/// Reads who may connect to a socket that is a file.
+pub(super) fn rights<S: Texts>(texts: &mut S) -> Result<Rights, S::Error> {
+    let mode = texts.read("mode", value::file_mode);
+    let group = texts.read("group", value::name);
+    Ok(Rights { mode: mode?, group: group? })
+}
+
+/// Those that are said, each with its name, as they are read.
+pub(super) fn shown_rights(rights: &Rights) -> Vec<(&'static str, String)> {
+    let own = [("mode", rights.mode.map(|mode| format!("{mode:04o}"))), ("group", rights.group.clone())];
+    own.into_iter().filter_map(given).collect()
+}
+
+/// What a listener at this address says that it cannot have: the attribute, and why.
+pub(super) fn unfit_listen(
+    address: &Address,
+    options: &ListenOptions,
+    rights: &Rights,
+) -> Option<(&'static str, String)> {
+    let Address::Unix(name) = address else {
+        let (given, _) = shown_rights(rights).into_iter().next()?;
+        return Some((given, format!("{given} is for a socket that is a file, expected ip=\"unix:/PATH\" beside it")));
+    };
+    let unfit = unfit(&shown_listen(options), &["backlog", "receive-buffer", "send-buffer"]);
+    unfit.or_else(|| {
+        let (given, _) = shown_rights(rights).into_iter().next().filter(|_| name.path().is_none())?;
+        let what =
+            "is for a socket that is a file, and the name is abstract: everybody of this machine may connect to it";
+        Some((given, format!("{given} {what}")))
+    })
+}
+
+/// As [`unfit_listen`], of a host.
+pub(super) fn unfit_connect(address: &Address, options: &ConnectOptions) -> Option<(&'static str, String)> {
+    matches!(address, Address::Unix(_)).then_some(())?;
+    unfit(&shown_connect(options), &["proxy", "receive-buffer", "send-buffer"])
+}
+
+fn unfit(shown: &[(&'static str, String)], fit: &[&str]) -> Option<(&'static str, String)> {
+    let (given, _) = shown.iter().find(|(name, _)| !fit.contains(name))?;
+    Some((given, format!("{given} is for TCP, expected none for a socket of this machine")))
 }
 
 fn stream_options<S: Texts>(texts: &mut S) -> Result<StreamOptions, S::Error> {
@@ -72,6 +123,7 @@ pub(super) fn shown_connect(options: &ConnectOptions) -> Vec<(&'static str, Stri
     let own = [
         ("source", options.source.as_ref().map(show_sources)),
         ("fastopen", options.fastopen.map(|on| on.to_string())),
+        ("proxy", options.proxy.map(|announce| announce.name().to_owned())),
     ];
     own.into_iter().chain(shown_stream(&options.stream)).filter_map(given).collect()
 }

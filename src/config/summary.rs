@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::access;
 use super::sockets;
 use super::value::show_time;
 use super::{Config, Group, Host, Listen, Manager, Service};
@@ -103,7 +104,8 @@ fn settings(service: &Service) -> String {
     let times = times.into_iter().filter_map(|(name, time)| Some(format!("{name} {}", show_time(time?))));
     let max = service.max_connections.map(|max| format!("max-connections {max}"));
     let unlogged = (!service.access_log).then(|| String::from("not in the access log"));
-    let settings: Vec<String> = times.chain(max).chain(unlogged).collect();
+    let entrance = access::shown_entrance(&service.entrance).into_iter().map(|(name, value)| format!("{name} {value}"));
+    let settings: Vec<String> = times.chain(max).chain(entrance).chain(unlogged).collect();
     if settings.is_empty() { String::new() } else { format!("  ({})", settings.join(", ")) }
 }
 
@@ -115,7 +117,10 @@ fn group_line(group: &Group, width: usize) -> String {
 }
 
 fn listen(listen: &Listen) -> String {
-    let options = options(&sockets::shown_listen(&listen.options));
+    let mut shown = sockets::shown_listen(&listen.options);
+    shown.extend(listen.proxy.as_ref().map(|expect| ("proxy", expect.versions.name().to_owned())));
+    shown.extend(sockets::shown_rights(&listen.rights));
+    let options = options(&shown);
     if options.is_empty() { listen.address.to_string() } else { format!("{} {options}", listen.address) }
 }
 
@@ -131,7 +136,8 @@ fn host(host: &Host) -> String {
     let max = host.max.map_or_else(String::new, |max| format!(" max {max}"));
     let connect = options(&sockets::shown_connect(&host.connect));
     let connect = if connect.is_empty() { connect } else { format!(" {connect}") };
-    format!("{} {}{weight}{max}{connect}", cut(&host.name), host.address)
+    let acl = host.acl.as_ref().map_or_else(String::new, |acl| format!(" acl {}", cut(acl)));
+    format!("{} {}{weight}{max}{acl}{connect}", cut(&host.name), host.address)
 }
 
 /// The lines below the services.
@@ -154,6 +160,10 @@ fn tail(config: &Config) -> Vec<String> {
     if let Some(status) = &config.status {
         let every = status.interval.map_or_else(String::new, |time| format!(" every {}", show_time(time)));
         lines.push(format!("status page     {}{every}", status.file.display()));
+    }
+    if !config.acls.is_empty() {
+        let rules: usize = config.acls.iter().map(|acl| acl.rules.len()).sum();
+        lines.push(format!("access lists    {}, {}", config.acls.len(), counted(rules, "rule")));
     }
     lines.extend(administration(config));
     lines

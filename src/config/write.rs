@@ -7,7 +7,7 @@ use super::attributes::{self, given, unless};
 use super::logs;
 use super::schema::Dialect;
 use super::value::show_time;
-use super::{Admin, Config, Group, Manager, Service};
+use super::{Acl, Admin, Config, Group, Manager, Service};
 use crate::model::limits::HEARTBEAT;
 
 /// Writes the configuration as a `<director>` file that [`super::parse`] reads back as the same configuration. What has
@@ -38,6 +38,7 @@ pub(super) fn write_as(config: &Config, dialect: Dialect) -> String {
         if let Some(control) = &config.control {
             file.leaf("control", &attributes::control(control));
         }
+        config.acls.iter().for_each(|acl| file.acl(acl));
     });
     let mut bytes = file.writer.into_inner();
     bytes.push(b'\n');
@@ -90,6 +91,13 @@ impl File {
             if let Some(interval) = config_check {
                 file.leaf("configCheck", &given([("interval", Some(show_time(interval))), ("enable", yes())]));
             }
+        });
+    }
+
+    fn acl(&mut self, acl: &Acl) {
+        let attributes = [("name", acl.name.clone()), ("default", acl.default.name().to_owned())];
+        self.element("acl", &attributes, |file| {
+            acl.rules.iter().for_each(|rule| file.leaf(rule.verdict.name(), &[("net", rule.net.to_string())]));
         });
     }
 

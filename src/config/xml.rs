@@ -162,6 +162,16 @@ impl<'d> Element<'d> {
         self.children.iter().filter(move |child| child.rule.name == name)
     }
 
+    /// All elements in it, in the order of the file.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &Self> {
+        self.children.iter()
+    }
+
+    /// Its name.
+    pub(super) const fn name(&self) -> &'static str {
+        self.rule.name
+    }
+
     /// The first element of that name.
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.rule.name == name)

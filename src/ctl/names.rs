@@ -37,7 +37,11 @@ pub(super) fn of(status: &Value) -> Names {
 /// # Errors
 /// The balancer cannot be reached.
 pub(super) fn ask(link: &mut Link) -> Result<Names, Failure> {
-    link.ask_json("status").map(|status| of(&status))
+    let mut names = link.ask_json("status").map(|status| of(&status))?;
+    let lists = link.ask_json("acl list")?;
+    let lists = lists["acls"].as_array().into_iter().flatten();
+    names.acls = lists.filter_map(|list| list["name"].as_str().map(str::to_owned)).collect();
+    Ok(names)
 }
 
 /// What the last of these words may become, a line each with what it is behind a tab. They are a whole command line

@@ -65,6 +65,7 @@ impl Session {
             Does::Command(..)
             | Does::Drain { wait: None, .. }
             | Does::Follow { .. }
+            | Does::Acls(_)
             | Does::Help(_)
             | Does::Wire(_) => self.tell(&line_of(words)?, None),
         }

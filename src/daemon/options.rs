@@ -312,7 +312,7 @@ mod tests {
             rebalance: true,
             max_connections: Some(9),
             listen: ListenOptions { backlog: Some(8), defer_accept, fastopen, stream },
-            connect: ConnectOptions { fastopen: Some(true), source, stream },
+            connect: ConnectOptions { fastopen: Some(true), source, proxy: None, stream },
             accept_batch: 7,
             buffer_bytes: 4096,
             splice: Splice::On,

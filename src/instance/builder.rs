@@ -79,6 +79,7 @@ impl Builder {
             status: None,
             admin: None,
             control: None,
+            acls: Vec::new(),
         };
         Self { config: Ok(config), threads: None, max_connections: None }
     }

@@ -35,6 +35,7 @@ pub use builder::{Builder, HostMapper};
 use crate::admin::Desk;
 use crate::config::{Config, Current};
 use crate::manager::run::{self, Defaults, Running, Surroundings};
+use crate::model::address::Endpoint;
 use crate::model::change::{Attributes, Change, Refusal};
 use crate::model::command::{Command, Origin, Reply};
 use crate::model::limits::REPLY_WAIT;
@@ -153,7 +154,8 @@ impl Balancer {
         self.change(vec![Change::SetListener { service: service.to_owned(), listen: listener.to_owned(), attributes }])
     }
 
-    /// Where a service listens: with port 0 in the configuration, the port that the system has chosen.
+    /// Where a service listens for TCP: with port 0 in the configuration, the port that the system has chosen. Sockets of
+    /// this machine are where the configuration says.
     ///
     /// # Errors
     /// There is no such service, or the manager is stalled.
@@ -161,7 +163,7 @@ impl Balancer {
         let snapshot = self.snapshot()?;
         let found = snapshot.services.iter().find(|known| known.name == service);
         let found = found.ok_or_else(|| Refusal::not_found(format!("there is no service {service:?}")))?;
-        Ok(found.listeners.iter().flat_map(|listener| &listener.bound).copied().collect())
+        Ok(found.listeners.iter().flat_map(|listener| &listener.bound).filter_map(Endpoint::as_ip).collect())
     }
 
     /// Stops accepting, lets connections finish for this long, and ends. Returns how many were cut.

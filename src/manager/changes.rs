@@ -18,6 +18,8 @@ pub struct Changes {
     pub hosts_added: usize,
     /// Host addresses that are gone.
     pub hosts_removed: usize,
+    /// Access lists that are new, gone or other ones.
+    pub lists_changed: usize,
     /// Whether the rules of the health checks differ.
     pub rules_changed: bool,
 }
@@ -41,6 +43,9 @@ impl fmt::Display for Changes {
             }
         }
         write!(f, "hosts-added={} hosts-removed={}", self.hosts_added, self.hosts_removed)?;
+        if self.lists_changed > 0 {
+            write!(f, " access-lists-changed={}", self.lists_changed)?;
+        }
         f.write_str(if self.rules_changed { " manager=changed" } else { " manager=unchanged" })
     }
 }

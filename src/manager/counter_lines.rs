@@ -43,12 +43,13 @@ impl Manager {
 
 fn service_line(name: &str, counters: &ServiceCounters) -> String {
     let mut line = format!(
-        "counters service={} open={} waiting={} accepted={} retries={}",
+        "counters service={} open={} waiting={} accepted={} retries={} uncounted={}",
         Value(name),
         counters.open.load(Relaxed),
         counters.waiting.load(Relaxed),
         counters.accepted.load(Relaxed),
         counters.retries.load(Relaxed),
+        counters.uncounted.load(Relaxed),
     );
     for (name, closed) in CloseReason::NAMES.iter().zip(counters.closed_by_reason()) {
         // Writing to a string cannot fail.

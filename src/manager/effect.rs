@@ -1,11 +1,12 @@
 //! What goes into the manager's brain and what comes out. The shell turns each effect into an action.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
 
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::Blame;
 use crate::model::report::Report;
@@ -44,7 +45,7 @@ pub enum Effect {
         /// The host.
         host: HostId,
         /// Where to connect to.
-        addr: SocketAddr,
+        addr: Endpoint,
         /// After this it failed with [`crate::model::outcome::Fault::TimedOut`].
         timeout: Duration,
     },

@@ -35,7 +35,9 @@ impl Manager {
                 });
             }
             Report::ClientLost { service, client, reason } => {
-                let limiter = self.registry.services.get_mut(&service).map(|service| &mut service.lost);
+                let limiter = self.registry.services.get_mut(&service);
+                let limiter =
+                    limiter.map(|known| if reason.is_refusal() { &mut known.refused } else { &mut known.lost });
                 if let Some((item, suppressed)) = limiter.and_then(|lost| lost.offer(now, (client, reason))) {
                     self.tell_lost(service, item, suppressed);
                 }
@@ -69,6 +71,7 @@ impl Manager {
                 host.health.on_probe_succeeded(now, rules).map(|_| "probe answered".to_owned())
             }
             Err(Blame::Host(fault)) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {fault}")),
+            Err(Blame::Busy) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {}", Fault::QueueFull)),
             Err(Blame::Local(_)) => {
                 host.health.on_probe_void(now);
                 None

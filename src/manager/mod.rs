@@ -5,7 +5,7 @@
 //! has no clock, no sockets, no files and no threads, so that a simulation can drive it.
 //!
 //! - `judge` turns reports and probes into status changes, with one `health` a host and the plan of all `probes`;
-//! - `registry` holds what is configured and what outlives a reload, `names` what host names resolved to;
+//! - `registry` holds what is configured and what outlives a reload, with `lists` for access; `names` what host names resolved to;
 //! - `publication` makes of it what reactors see, for a group of many hosts not more often than they can follow;
 //!   `changes`, `line`, `counter_lines` and `loop_table` make what people read, `view` what programs do.
 //!
@@ -18,6 +18,7 @@ mod effect;
 mod health;
 mod judge;
 mod line;
+mod lists;
 mod loop_table;
 mod names;
 mod probes;
@@ -29,12 +30,12 @@ mod tests;
 mod view;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use log::Level;
 
 use crate::config::{self, Address, Config};
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ReactorId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::service::ServiceSpec;
@@ -100,7 +101,7 @@ impl Manager {
         let hosts = config.services.iter().flat_map(|service| &service.groups).flat_map(|group| &group.hosts);
         let wanted = hosts.filter_map(|host| match &host.address {
             Address::Name { host, .. } => Some(host.as_str()),
-            Address::Socket(_) => None,
+            Address::Socket(_) | Address::Unix(_) => None,
         });
         self.names.keep(now, &wanted.collect());
         let (changes, gone) = self.registry.apply(now, config, &self.names);
@@ -145,6 +146,7 @@ impl Manager {
         let mut lost = Vec::new();
         for (id, service) in &mut self.registry.services {
             lost.extend(service.lost.take_due(now).map(|held| (*id, held)));
+            lost.extend(service.refused.take_due(now).map(|held| (*id, held)));
         }
         for (id, (item, suppressed)) in lost {
             self.tell_lost(id, item, suppressed);
@@ -155,7 +157,8 @@ impl Manager {
     /// When [`Manager::on_deadline`] is to be called, at the latest; a moment in the past means now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        let lost = self.registry.services.values().filter_map(|service| service.lost.next_deadline());
+        let lost = self.registry.services.values();
+        let lost = lost.flat_map(|service| [service.lost.next_deadline(), service.refused.next_deadline()]).flatten();
         let others = [self.probes.next_deadline(), self.names.next_deadline(), self.paused.next_deadline()];
         let gathering = self.dirty.iter().filter_map(|id| Some(self.registry.services.get(id)?.gathers_until));
         others.into_iter().flatten().chain(lost).chain(gathering).min()
@@ -179,7 +182,7 @@ impl Manager {
     }
 
     /// Every host of every group, enabled or not, with its health.
-    pub fn hosts(&self) -> impl Iterator<Item = (HostId, SocketAddr, &Health)> {
+    pub fn hosts(&self) -> impl Iterator<Item = (HostId, Endpoint, &Health)> {
         self.registry.hosts.iter().map(|(id, host)| (*id, host.addr, &host.health))
     }
 
@@ -273,9 +276,14 @@ impl Manager {
         self.effects.extend(gone.services.iter().map(|id| Effect::Remove(*id)));
     }
 
-    fn tell_lost(&mut self, id: ServiceId, (client, reason): (SocketAddr, CloseReason), suppressed: u32) {
+    fn tell_lost(&mut self, id: ServiceId, (client, reason): (Endpoint, CloseReason), suppressed: u32) {
         let Some(service) = self.registry.services.get(&id) else { return };
         let (name, why) = (Value(&service.name), reason.name());
+        if reason.is_refusal() {
+            // Reactors tell of one a second each, and count all.
+            let total = service.counters.refused();
+            return self.tell(Level::Warn, format!("refused service={name} client={client} why={why} refused={total}"));
+        }
         let line = format!("lost service={name} client={client} why={why} suppressed={suppressed}");
         self.tell(Level::Warn, line);
     }

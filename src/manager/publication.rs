@@ -1,14 +1,14 @@
 //! From the registry to what reactors see: the enabled group as plain addresses, published when it differs.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config;
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::{EXACT_HOSTS_MAX, PUBLISH_PAUSE_PER_HOST};
-use crate::model::service::{HostSpec, ServiceSpec};
+use crate::model::service::{Entrance, HostSpec, ServiceSpec};
 use crate::model::socket_options::{ConnectOptions, Outbound};
 use crate::model::status::AdminState;
 use crate::model::time::Moment;
@@ -64,9 +64,16 @@ impl Registry {
             fin_timeout: config.fin_timeout.unwrap_or(settings.fin_timeout),
             max_connections: config.max_connections,
             access_log: config.access_log,
+            entrance: self.entrance(service),
+            fastclose: config.entrance.fastclose,
             rotation,
             counters: Arc::clone(&service.counters),
         }
+    }
+
+    fn entrance(&self, service: &Service) -> Entrance {
+        let config = &service.config.entrance;
+        Entrance { acl: self.acl(config.acl.as_deref()), limits: config.limits, clients: service.clients.clone() }
     }
 
     fn host_spec(&self, id: HostId, config: &config::Host, settings: &Settings) -> Option<HostSpec> {
@@ -80,6 +87,7 @@ impl Registry {
             max: config.max,
             status: host.health.status(),
             may_meet_itself: may_meet_itself(host.addr, host.outbound.as_deref(), settings),
+            acl: self.acl(config.acl.as_deref()),
             outbound: host.outbound.clone(),
             counters: Arc::clone(&host.counters),
         })
@@ -102,22 +110,30 @@ fn same(a: &ServiceSpec, b: &ServiceSpec) -> bool {
         && a.fin_timeout == b.fin_timeout
         && a.max_connections == b.max_connections
         && a.access_log == b.access_log
+        && a.fastclose == b.fastclose
+        && same_entrance(&a.entrance, &b.entrance)
         && a.hosts.len() == b.hosts.len()
         && a.hosts.iter().zip(&b.hosts).all(|(a, b)| same_host(a, b))
 }
 
 /// An identity fixes the address and the counters.
 fn same_host(a: &HostSpec, b: &HostSpec) -> bool {
-    let same_outbound = match (&a.outbound, &b.outbound) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    };
-    a.id == b.id && a.weight == b.weight && a.max == b.max && a.status == b.status && same_outbound
+    let same_rules = is_one(&a.outbound, &b.outbound) && is_one(&a.acl, &b.acl);
+    a.id == b.id && a.weight == b.weight && a.max == b.max && a.status == b.status && same_rules
+}
+
+fn same_entrance(a: &Entrance, b: &Entrance) -> bool {
+    a.limits == b.limits && is_one(&a.acl, &b.acl) && is_one(&a.clients, &b.clients)
+}
+
+/// Whether both are the same one, not merely equal.
+fn is_one<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
+    a.as_ref().map(Arc::as_ptr) == b.as_ref().map(Arc::as_ptr)
 }
 
 /// Both ends are one only where the host's port can be a connection's own and its address too.
-fn may_meet_itself(addr: SocketAddr, outbound: Option<&Outbound>, settings: &Settings) -> bool {
+fn may_meet_itself(addr: Endpoint, outbound: Option<&Outbound>, settings: &Settings) -> bool {
+    let Endpoint::Ip(addr) = addr else { return false };
     let is_source = outbound.is_none_or(|outbound| outbound.may_come_from(addr.ip()));
     settings.ephemeral_ports.contains(&addr.port()) && is_source
 }

@@ -8,6 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{self, Address, Config};
+use crate::model::access::Acl;
+use crate::model::address::Endpoint;
+use crate::model::clients::{ClientLimits, ClientTable};
 use crate::model::counters::{HostCounters, Rotation, ServiceCounters};
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
@@ -19,6 +22,7 @@ use crate::model::time::Moment;
 use super::changes::Changes;
 use super::health::Health;
 use super::line::{Limiter, Place};
+use super::lists::Lists;
 use super::names::{NameState, Names};
 
 /// All services and hosts. Identities are never used again.
@@ -28,6 +32,7 @@ pub(super) struct Registry {
     pub(super) hosts: BTreeMap<HostId, Host>,
     /// The services in the order of the configuration.
     pub(super) order: Vec<ServiceId>,
+    lists: Lists,
     /// How to connect to hosts, as far as the configuration does not say.
     connect: ConnectOptions,
     next_service: u32,
@@ -46,7 +51,12 @@ pub(super) struct Service {
     pub(super) published: Option<Arc<ServiceSpec>>,
     /// Until when changes are gathered for the next publication.
     pub(super) gathers_until: Moment,
-    pub(super) lost: Limiter<(SocketAddr, CloseReason)>,
+    pub(super) lost: Limiter<(Endpoint, CloseReason)>,
+    pub(super) refused: Limiter<(Endpoint, CloseReason)>,
+    /// Where its clients are counted, if that is of use.
+    pub(super) clients: Option<Arc<ClientTable>>,
+    /// Tables made so far.
+    tables: u16,
 }
 
 /// A group's runtime state.
@@ -78,7 +88,7 @@ pub(super) struct Position {
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) at: Position,
-    pub(super) addr: SocketAddr,
+    pub(super) addr: Endpoint,
     pub(super) counters: Arc<HostCounters>,
     pub(super) health: Health,
     /// Why it has the status that it has; empty as long as nothing has happened.
@@ -98,6 +108,7 @@ impl Registry {
     pub(super) fn apply(&mut self, now: Moment, config: &Config, names: &Names) -> (Changes, Gone) {
         let mut changes = Changes::default();
         let mut gone = Gone::default();
+        changes.lists_changed = self.lists.take(&config.acls);
         let wanted: BTreeSet<&str> = config.services.iter().map(|service| service.name.as_str()).collect();
         let old: BTreeMap<Arc<str>, ServiceId> =
             self.services.iter().map(|(id, service)| (Arc::clone(&service.name), *id)).collect();
@@ -125,6 +136,11 @@ impl Registry {
         }
         changes.hosts_removed = gone.hosts.len();
         (changes, gone)
+    }
+
+    /// The access list of that name, as reactors look into it.
+    pub(super) fn acl(&self, name: Option<&str>) -> Option<Arc<Acl>> {
+        self.lists.get(name?)
     }
 
     fn place_service(
@@ -156,9 +172,10 @@ impl Registry {
         let group = &service.config.groups[at.group];
         let connect = group.hosts[at.entry].connect.or(&group.connect).or(&self.connect);
         let wanted = match &group.hosts[at.entry].address {
-            Address::Socket(addr) => vec![*addr],
+            Address::Socket(addr) => vec![Endpoint::Ip(*addr)],
+            Address::Unix(name) => vec![Endpoint::Unix(*name)],
             Address::Name { host, port } => {
-                names.addresses(host).iter().map(|ip| SocketAddr::new(*ip, *port)).collect()
+                names.addresses(host).iter().map(|ip| SocketAddr::new(*ip, *port).into()).collect()
             }
         };
         let entry = &mut service.groups[at.group].entries[at.entry];
@@ -231,6 +248,7 @@ impl Registry {
         let host = &group.hosts[at.entry];
         let addr = match &host.address {
             Address::Socket(addr) => addr.to_string(),
+            Address::Unix(name) => name.to_string(),
             Address::Name { host, port } => format!("{host}:{port}"),
         };
         Some(Place { service: &service.name, group: &group.name, host: &host.name, addr })
@@ -254,6 +272,9 @@ impl Service {
             published: None,
             gathers_until: Moment::START,
             lost: Limiter::default(),
+            refused: Limiter::default(),
+            clients: None,
+            tables: 0,
         }
     }
 
@@ -288,7 +309,18 @@ impl Service {
                 }
             })
             .collect();
+        self.take_entrance(&config.entrance);
         self.config = config.clone();
+    }
+
+    /// Has clients counted if they are limited. A table is kept as long as it is of the same kind, whatever the limits.
+    fn take_entrance(&mut self, entrance: &config::Entrance) {
+        if entrance.limits == ClientLimits::default() {
+            self.clients = None;
+        } else if self.clients.as_ref().is_none_or(|table| table.room() != entrance.room) {
+            self.tables = self.tables.wrapping_add(1);
+            self.clients = Some(Arc::new(ClientTable::new(self.tables, entrance.room)));
+        }
     }
 }
 
@@ -316,7 +348,7 @@ impl Entry {
 }
 
 impl Host {
-    fn new(now: Moment, id: HostId, at: Position, addr: SocketAddr) -> Self {
+    fn new(now: Moment, id: HostId, at: Position, addr: Endpoint) -> Self {
         Self {
             at,
             addr,

@@ -1,10 +1,10 @@
 //! What people and programs see of services, groups and hosts at one moment.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::config::{self, Address};
+use crate::model::address::Endpoint;
 use crate::model::counters::HostCounters;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::snapshot::{GroupView, HostView, ListenerView, ServiceView};
@@ -74,10 +74,14 @@ impl Manager {
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
             fin_timeout: config.fin_timeout.unwrap_or(settings.fin_timeout),
             max_connections: config.max_connections,
+            acl: config.entrance.acl.clone(),
+            client_max: config.entrance.limits.max,
+            client_rate: config.entrance.limits.rate,
             open: counters.open.load(Relaxed),
             waiting: counters.waiting.load(Relaxed),
             accepted: counters.accepted.load(Relaxed),
             retries: counters.retries.load(Relaxed),
+            uncounted: counters.uncounted.load(Relaxed),
             closed: counters.closed_by_reason(),
             wait: counters.waits.view(),
             wait_sum_us: micros(counters.waits.sum()),
@@ -101,7 +105,7 @@ impl Manager {
     fn unresolved_view(&self, now: Moment, config: &config::Host, entry: &Entry) -> HostView {
         let why = match &config.address {
             Address::Name { host, .. } if self.names.state(host) == NameState::Unknown => "being resolved",
-            Address::Name { .. } | Address::Socket(_) => "name does not resolve",
+            Address::Name { .. } | Address::Socket(_) | Address::Unix(_) => "name does not resolve",
         };
         let view = view(config, None, &HostCounters::default());
         HostView { status: HostStatus::Down, why: why.to_owned(), lasted: now.since(entry.since), ..view }
@@ -122,7 +126,7 @@ fn host_view(now: Moment, config: &config::Host, host: &Host) -> HostView {
     }
 }
 
-fn view(config: &config::Host, addr: Option<SocketAddr>, counters: &HostCounters) -> HostView {
+fn view(config: &config::Host, addr: Option<Endpoint>, counters: &HostCounters) -> HostView {
     HostView {
         name: config.name.clone(),
         address: config.address.to_string(),
@@ -134,6 +138,7 @@ fn view(config: &config::Host, addr: Option<SocketAddr>, counters: &HostCounters
         next_probe: None,
         weight: config.weight,
         max: config.max,
+        acl: config.acl.clone(),
         open: counters.open(),
         total: counters.established.load(Relaxed),
         failed: counters.failed.load(Relaxed),

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::address::Endpoint;
 use super::id::{HostId, ServiceId};
 use super::outcome::{CloseReason, Side};
 use super::session::SessionName;
@@ -55,13 +56,13 @@ pub struct Record {
     /// Its name.
     pub session: SessionName,
     /// The client's address.
-    pub client: SocketAddr,
-    /// The address that the client asked, if it is known.
+    pub client: Endpoint,
+    /// The address that the client asked, if it is known; that of a socket of this machine is not.
     pub listen: Option<SocketAddr>,
     /// The service.
     pub service: ServiceId,
     /// The host that it is or was at, else the last that was tried, with the address.
-    pub host: Option<(HostId, SocketAddr)>,
+    pub host: Option<(HostId, Endpoint)>,
     /// Attempts to connect after the first.
     pub retries: u16,
     /// Bytes from the client.
@@ -105,7 +106,10 @@ impl By {
             | CloseReason::HalfClosedIdle
             | CloseReason::Local
             | CloseReason::Drained
-            | CloseReason::Panicked => Self::Director,
+            | CloseReason::Panicked
+            | CloseReason::Denied
+            | CloseReason::ClientLimit
+            | CloseReason::NoHeader => Self::Director,
         }
     }
 

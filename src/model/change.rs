@@ -20,6 +20,15 @@ impl Attributes {
     }
 }
 
+/// An access list in the words of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AclTexts {
+    /// `permit` or `deny`: what it says of whom no rule is about.
+    pub default: String,
+    /// Each `permit` or `deny`, and a network; the first one that a client is in decides.
+    pub rules: Vec<(String, String)>,
+}
+
 /// A group of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRef {
@@ -159,6 +168,25 @@ pub enum Change {
     RemoveUser {
         /// The name.
         user: String,
+    },
+    /// A new access list.
+    AddAcl {
+        /// Its name.
+        acl: String,
+        /// What it says.
+        list: AclTexts,
+    },
+    /// Another list of that name: all of it is replaced, at one moment. Connections stay.
+    SetAcl {
+        /// Its name.
+        acl: String,
+        /// What it says.
+        list: AclTexts,
+    },
+    /// Takes an access list away that nobody uses.
+    RemoveAcl {
+        /// Its name.
+        acl: String,
     },
     /// How failed hosts are found and taken back.
     SetManager {

@@ -4,8 +4,11 @@
 //! declared here: [`update::Update`] (manager to reactor), [`report::Report`] (reactor to manager) and
 //! [`command::Request`] (front-end to manager).
 
+pub mod access;
 pub mod access_log;
+pub mod address;
 pub mod change;
+pub mod clients;
 pub mod command;
 pub mod counters;
 pub mod event;
@@ -13,6 +16,7 @@ pub mod histogram;
 pub mod id;
 pub mod limits;
 pub mod outcome;
+pub mod proxy;
 pub mod report;
 pub mod rng;
 pub mod scheduler;

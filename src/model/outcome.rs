@@ -11,6 +11,17 @@ pub enum Side {
     Host,
 }
 
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Host,
+            Self::Host => Self::Client,
+        }
+    }
+}
+
 /// Why a connect to a host failed, as far as the host is to blame for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -24,6 +35,8 @@ pub enum Fault {
     TimedOut,
     /// The connection's two ends are one socket: nobody listens on that local port.
     MetItself,
+    /// As many connections wait to be accepted as the host lets wait (a Unix socket's `EAGAIN`, see connect(2)).
+    QueueFull,
     /// Another error from the network, as errno.
     Other(i32),
 }
@@ -36,6 +49,7 @@ impl fmt::Display for Fault {
             Self::Unreachable => f.write_str("unreachable"),
             Self::TimedOut => f.write_str("no answer in time"),
             Self::MetItself => f.write_str("connection met itself: nobody listens there"),
+            Self::QueueFull => f.write_str("too many connections wait to be accepted"),
             Self::Other(errno) => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
         }
     }
@@ -48,6 +62,8 @@ pub enum Blame {
     Host(Fault),
     /// This machine's (descriptors, memory, ports), as errno. It says nothing about any host.
     Local(i32),
+    /// Nobody's so far: the host is there, and at this moment more come than it accepts. It may be tried again in a moment.
+    Busy,
 }
 
 /// Why a session was closed.
@@ -75,11 +91,17 @@ pub enum CloseReason {
     Panicked,
     /// Cut because an operator asked for it.
     Killed,
+    /// An access list forbids the client to come, to the service or to each of its hosts.
+    Denied,
+    /// The client has as many connections as it may have, or comes too often.
+    ClientLimit,
+    /// Where a PROXY header was expected, none came in time, a broken one, or one from somebody who is not believed.
+    NoHeader,
 }
 
 impl CloseReason {
     /// How many reasons there are; [`Self::index`] is below.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 15;
 
     /// The names of the reasons, by [`Self::index`].
     pub const NAMES: [&str; Self::COUNT] = [
@@ -95,6 +117,9 @@ impl CloseReason {
         "drained",
         "panicked",
         "killed",
+        "denied",
+        "client-limit",
+        "proxy-header",
     ];
 
     /// A dense number, for counters.
@@ -113,7 +138,17 @@ impl CloseReason {
             Self::Drained => 9,
             Self::Panicked => 10,
             Self::Killed => 11,
+            Self::Denied => 12,
+            Self::ClientLimit => 13,
+            Self::NoHeader => 14,
         }
+    }
+
+    /// Whether the client was turned away at the door: it is reset, nothing of it was read, and the log has a line a
+    /// second of such at most.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Denied | Self::ClientLimit | Self::NoHeader)
     }
 
     /// The reason's name.

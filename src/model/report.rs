@@ -1,7 +1,6 @@
 //! What a reactor tells the manager. Hints: a full channel drops them, and the counters stay the truth.
 
-use std::net::SocketAddr;
-
+use super::address::Endpoint;
 use super::id::{HostId, ReactorId, ServiceId};
 use super::outcome::{CloseReason, Fault};
 
@@ -31,12 +30,13 @@ pub enum Report {
         /// The host.
         host: HostId,
     },
-    /// A client was closed without having reached a host.
+    /// A client was closed without having reached a host. Of those that were turned away at the door a reactor reports
+    /// one a second and service.
     ClientLost {
         /// The service.
         service: ServiceId,
         /// The client.
-        client: SocketAddr,
+        client: Endpoint,
         /// Why.
         reason: CloseReason,
     },

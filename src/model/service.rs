@@ -1,11 +1,15 @@
 //! Immutable specifications: what the manager publishes and the reactors serve.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::Acl;
+use super::address::Endpoint;
+use super::clients::{ClientLimits, ClientTable};
 use super::counters::{HostCounters, ListenerCounters, Rotation, ServiceCounters};
 use super::id::{HostId, ListenerId, ServiceId};
+use super::outcome::Side;
+use super::proxy::Trust;
 use super::scheduler::SchedulerKind;
 use super::socket_options::Outbound;
 use super::status::HostStatus;
@@ -33,10 +37,64 @@ pub struct ServiceSpec {
     pub max_connections: Option<u32>,
     /// Whether the access log tells of its connections.
     pub access_log: bool,
+    /// Who may come in.
+    pub entrance: Entrance,
+    /// Which end of stream ends both directions.
+    pub fastclose: Fastclose,
     /// The position of round robin, shared by all reactors, kept over publications.
     pub rotation: Arc<Rotation>,
     /// Kept over publications.
     pub counters: Arc<ServiceCounters>,
+}
+
+/// Who may come in, and how much each client may have. What nobody said costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Entrance {
+    /// Which clients may come.
+    pub acl: Option<Arc<Acl>>,
+    /// How much each may have.
+    pub limits: ClientLimits,
+    /// Where they are counted; there if there are limits, and kept over publications.
+    pub clients: Option<Arc<ClientTable>>,
+}
+
+/// Whether the end of one side's stream closes the connection as a whole, once all that was read is delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Fastclose {
+    /// No: what the other side says goes on.
+    #[default]
+    Off,
+    /// The host's does.
+    Up,
+    /// The client's does.
+    Down,
+    /// Either does.
+    Both,
+}
+
+impl Fastclose {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Both, Self::Off];
+
+    /// The word of the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Both => "both",
+        }
+    }
+
+    /// Whether the end of what this side sends closes both.
+    #[must_use]
+    pub const fn is_for(self, side: Side) -> bool {
+        match side {
+            Side::Host => matches!(self, Self::Up | Self::Both),
+            Side::Client => matches!(self, Self::Down | Self::Both),
+        }
+    }
 }
 
 /// One host address of a service.
@@ -45,7 +103,7 @@ pub struct HostSpec {
     /// The host.
     pub id: HostId,
     /// Where to connect to.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// Its share, 0 to [`super::limits::WEIGHT_MAX`]; 0 gives it no new connections.
     pub weight: u32,
     /// Most open connections over all reactors, connects in flight included.
@@ -54,13 +112,16 @@ pub struct HostSpec {
     pub status: HostStatus,
     /// Whether a connect to this address could meet itself: its port lies in the range of ephemeral ports.
     pub may_meet_itself: bool,
+    /// Which clients it may serve; none: all.
+    pub acl: Option<Arc<Acl>>,
     /// How to connect; none: as the kernel does when it is told nothing.
     pub outbound: Option<Arc<Outbound>>,
     /// Kept over publications.
     pub counters: Arc<HostCounters>,
 }
 
-/// One listen address. Every reactor has a socket of its own on it (`SO_REUSEPORT`).
+/// One listen address. Every reactor has a socket of its own on it (`SO_REUSEPORT`); one of this machine's is shared by
+/// all of them, because its clients have no second queue to go to.
 #[derive(Clone, Debug)]
 pub struct ListenerSpec {
     /// The listener.
@@ -68,7 +129,9 @@ pub struct ListenerSpec {
     /// The service whose clients arrive here.
     pub service: ServiceId,
     /// The bound address.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
+    /// Every connection begins with a PROXY header, and these are believed; none: no header is expected.
+    pub proxy: Option<Arc<Trust>>,
     /// Kept while it is open, whichever service it serves.
     pub counters: Arc<ListenerCounters>,
 }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use super::address::Endpoint;
 use super::id::{HostId, ReactorId, ServiceId};
 use super::time::Moment;
 
@@ -96,13 +97,13 @@ pub struct SessionInfo {
     /// The host that it is at or connecting to; it may have been removed since.
     pub host: Option<HostId>,
     /// That host's address.
-    pub host_addr: Option<SocketAddr>,
+    pub host_addr: Option<Endpoint>,
     /// The client's address.
-    pub client: SocketAddr,
-    /// Our address towards the host: what the host takes for its client.
+    pub client: Endpoint,
+    /// Our address towards the host: what the host takes for its client. None where that is a socket of this machine.
     pub local: Option<SocketAddr>,
     /// The address that the client connected to.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Endpoint>,
     /// How far it has come.
     pub state: SessionState,
     /// When its client was accepted, by the reactor's clock.
@@ -122,8 +123,8 @@ pub struct SessionInfo {
 pub struct SessionFilter {
     /// Those of clients with this address, whatever the port.
     pub client: Option<IpAddr>,
-    /// That of the client with this address and port.
-    pub client_addr: Option<SocketAddr>,
+    /// That of the client with this address and port, or all that came over a socket of this machine.
+    pub client_addr: Option<Endpoint>,
     /// Those at this host, or connecting to it.
     pub host: Option<HostId>,
     /// Those of this service.
@@ -135,8 +136,8 @@ pub struct SessionFilter {
 impl SessionFilter {
     /// Whether such a session is meant, as far as that can be told without its sockets.
     #[must_use]
-    pub fn matches(&self, service: ServiceId, host: Option<HostId>, client: SocketAddr) -> bool {
-        self.client.is_none_or(|wanted| wanted == client.ip())
+    pub fn matches(&self, service: ServiceId, host: Option<HostId>, client: Endpoint) -> bool {
+        self.client.is_none_or(|wanted| client.ip() == Some(wanted))
             && self.client_addr.is_none_or(|wanted| wanted == client)
             && self.host.is_none_or(|wanted| host == Some(wanted))
             && self.service.is_none_or(|wanted| wanted == service)
@@ -253,11 +254,11 @@ mod tests {
 
     #[test]
     fn filter_means_those_of_which_all_it_says_is_true() {
-        let (service, host, client) = (ServiceId(1), Some(HostId(2)), addr("192.0.2.1:5000"));
+        let (service, host, client) = (ServiceId(1), Some(HostId(2)), Endpoint::Ip(addr("192.0.2.1:5000")));
         let all = SessionFilter::default();
         assert!(all.matches(service, host, client));
         let filter = SessionFilter {
-            client: Some(client.ip()),
+            client: client.ip(),
             client_addr: Some(client),
             host,
             service: Some(service),
@@ -266,10 +267,13 @@ mod tests {
         assert!(filter.matches(service, host, client));
         assert!(!filter.matches(ServiceId(3), host, client));
         assert!(!filter.matches(service, None, client));
-        assert!(!filter.matches(service, host, addr("192.0.2.1:5001")));
+        assert!(!filter.matches(service, host, addr("192.0.2.1:5001").into()));
         let filter = SessionFilter { client_addr: None, ..filter };
-        assert!(filter.matches(service, host, addr("192.0.2.1:5001")));
-        assert!(!filter.matches(service, host, addr("192.0.2.2:5000")));
+        assert!(filter.matches(service, host, addr("192.0.2.1:5001").into()));
+        assert!(!filter.matches(service, host, addr("192.0.2.2:5000").into()));
+        assert!(!filter.matches(service, host, Endpoint::LOCAL));
+        let local = SessionFilter { client_addr: Some(Endpoint::LOCAL), ..all };
+        assert!(local.matches(service, host, Endpoint::LOCAL) && !local.matches(service, host, client));
         assert!(filter.matches_local(|| Some(addr("10.0.0.1:6000"))));
         assert!(!filter.matches_local(|| None));
         assert!(all.matches_local(|| panic!("nobody wants to know")));

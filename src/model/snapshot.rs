@@ -1,9 +1,9 @@
 //! Everything there is to see of a running balancer at one moment, as plain values.
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::access_log::AccessCounts;
+use super::address::Endpoint;
 use super::outcome::CloseReason;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};
@@ -83,6 +83,12 @@ pub struct ServiceView {
     pub fin_timeout: Duration,
     /// Most open connections.
     pub max_connections: Option<u32>,
+    /// The access list of its clients.
+    pub acl: Option<String>,
+    /// Most open connections of a client.
+    pub client_max: Option<u32>,
+    /// Most new connections of a client, a second.
+    pub client_rate: Option<u32>,
     /// Open sessions, waiting and connecting ones included.
     pub open: u32,
     /// Clients that wait for a host with room.
@@ -91,6 +97,8 @@ pub struct ServiceView {
     pub accepted: u64,
     /// Attempts after the first that clients needed.
     pub retries: u64,
+    /// Clients let in without being counted, because the table of clients had no room.
+    pub uncounted: u64,
     /// Sessions closed, by [`CloseReason::index`].
     pub closed: [u64; CloseReason::COUNT],
     /// How long clients waited until a host had accepted them.
@@ -105,7 +113,7 @@ pub struct ListenerView {
     /// As configured.
     pub address: String,
     /// Where it is bound; none while its service does not serve. A name with several addresses has several.
-    pub bound: Vec<SocketAddr>,
+    pub bound: Vec<Endpoint>,
     /// Clients accepted.
     pub accepted: u64,
     /// Errors of accept.
@@ -133,7 +141,7 @@ pub struct HostView {
     /// As configured.
     pub address: String,
     /// The address; none for a name that does not resolve.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<Endpoint>,
     /// The manager's judgement.
     pub status: HostStatus,
     /// What the operator wants of it.
@@ -148,6 +156,8 @@ pub struct HostView {
     pub weight: u32,
     /// Most open connections.
     pub max: Option<u32>,
+    /// The access list of the clients that it may serve.
+    pub acl: Option<String>,
     /// Connections, those in flight included.
     pub open: u32,
     /// Connections established.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::address::Endpoint;
 use super::limits::{CONGESTION_CHARS_MAX, SOURCES_MAX};
+use super::proxy::Announce;
 
 /// Options that connections of both sides have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,6 +55,8 @@ pub struct ConnectOptions {
     pub fastopen: Option<bool>,
     /// The local addresses to connect from.
     pub source: Option<Sources>,
+    /// Who the client is, told to the host before anything else.
+    pub proxy: Option<Announce>,
     /// Of the connection.
     pub stream: StreamOptions,
 }
@@ -113,7 +117,24 @@ impl StreamOptions {
     }
 }
 
+impl StreamOptions {
+    /// Those that a socket of this machine has: its buffers. The others are TCP's.
+    #[must_use]
+    pub fn of_unix(self) -> Self {
+        Self { receive_buffer: self.receive_buffer, send_buffer: self.send_buffer, ..Self::default() }
+    }
+}
+
 impl ListenOptions {
+    /// Those that a listener there can have.
+    #[must_use]
+    pub fn fit(self, addr: Endpoint) -> Self {
+        match addr {
+            Endpoint::Ip(_) => self,
+            Endpoint::Unix(_) => Self { backlog: self.backlog, stream: self.stream.of_unix(), ..Self::default() },
+        }
+    }
+
     /// These, and where they say nothing, the others.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -127,12 +148,22 @@ impl ListenOptions {
 }
 
 impl ConnectOptions {
+    /// Those that a connection to there can have.
+    #[must_use]
+    pub fn fit(self, addr: Endpoint) -> Self {
+        match addr {
+            Endpoint::Ip(_) => self,
+            Endpoint::Unix(_) => Self { proxy: self.proxy, stream: self.stream.of_unix(), ..Self::default() },
+        }
+    }
+
     /// These, and where they say nothing, the others.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         Self {
             fastopen: self.fastopen.or(other.fastopen),
             source: self.source.as_ref().or(other.source.as_ref()).cloned(),
+            proxy: self.proxy.or(other.proxy),
             stream: self.stream.or(other.stream),
         }
     }
@@ -230,13 +261,14 @@ pub struct Outbound {
 impl Outbound {
     /// How to connect to `addr`; `None` when nobody said anything about it. Sources of another family are left out.
     #[must_use]
-    pub fn new(addr: SocketAddr, options: ConnectOptions) -> Option<Self> {
+    pub fn new(addr: Endpoint, options: ConnectOptions) -> Option<Self> {
+        let options = options.fit(addr);
         if options == ConnectOptions::default() {
             return None;
         }
         let ranges = options.source.as_ref().map_or(&[][..], Sources::ranges).iter();
         let sources: Vec<SourceRange> =
-            ranges.filter(|range| range.first.is_ipv4() == addr.is_ipv4()).copied().collect();
+            ranges.filter(|range| addr.ip().is_some_and(|ip| ip.is_ipv4() == range.first.is_ipv4())).copied().collect();
         let count = sources.iter().map(|range| range.count).sum();
         Some(Self { options, sources, count, turn: AtomicU32::new(0) })
     }
@@ -245,6 +277,12 @@ impl Outbound {
     #[must_use]
     pub const fn options(&self) -> &ConnectOptions {
         &self.options
+    }
+
+    /// Which PROXY header the host is sent.
+    #[must_use]
+    pub fn announce(&self) -> Announce {
+        self.options.proxy.unwrap_or_default()
     }
 
     /// Number of source addresses; 0: the system chooses.
@@ -289,7 +327,8 @@ mod tests {
 
     fn outbound(addr: &str, ranges: &[SourceRange]) -> Outbound {
         let source = Sources::new(ranges);
-        Outbound::new(addr.parse().unwrap(), ConnectOptions { source, ..ConnectOptions::default() }).unwrap()
+        let addr: SocketAddr = addr.parse().unwrap();
+        Outbound::new(addr.into(), ConnectOptions { source, ..ConnectOptions::default() }).unwrap()
     }
 
     #[test]
@@ -339,6 +378,7 @@ mod tests {
 
     #[test]
     fn nothing_said_needs_no_outbound() {
-        assert!(Outbound::new("10.0.0.1:80".parse().unwrap(), ConnectOptions::default()).is_none());
+        let addr: SocketAddr = "10.0.0.1:80".parse().unwrap();
+        assert!(Outbound::new(addr.into(), ConnectOptions::default()).is_none());
     }
 }

@@ -15,7 +15,7 @@ pub enum Update {
     Service(Arc<ServiceSpec>),
     /// No new connections for this service; those in progress go on with what they have.
     Remove(ServiceId),
-    /// Accept on this socket for that service; for a known listener only the service changes.
+    /// Accept on this socket for that service; for a known listener the service changes, and whose PROXY headers are believed.
     Listen(ListenerSpec, Arc<TcpListener>),
     /// Serve what is queued on this listener, then close it.
     Unlisten(ListenerId),

@@ -12,6 +12,7 @@ use super::pair::Pair;
 use super::run::Reactor;
 use crate::balancer::{Key, View};
 use crate::model::access_log::{By, Phase, Protocol, Record};
+use crate::model::address::Endpoint;
 use crate::model::id::HostId;
 use crate::model::limits::{ACCESS_CROWDED_PAUSE, ACCESS_LOOKS, LOOKS_PER_TURN};
 use crate::model::outcome::CloseReason;
@@ -38,7 +39,7 @@ struct Note {
     attempts: u16,
     listen: Option<SocketAddr>,
     /// The last that was tried.
-    host: Option<(HostId, SocketAddr)>,
+    host: Option<(HostId, Endpoint)>,
     /// Of the first attempt.
     tried: Option<Moment>,
     connected: Option<Moment>,

@@ -1,11 +1,12 @@
 //! Handing a client that was just accepted to another reactor with fewer connections, if that was asked for. Everybody
 //! else's clients stay where the kernel put them.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::run::Reactor;
+use crate::model::address::Endpoint;
 use crate::model::counters::{ReactorCounters, ServiceCounters};
 use crate::model::id::{ReactorId, ServiceId};
 use crate::model::limits::{HAND_OVER_SHARE, HAND_OVER_SPARE};
@@ -15,7 +16,7 @@ use crate::sys::mailbox::Mailbox;
 /// A client on its way. Its places at the limits of the process and the service are taken.
 pub(super) struct Handed {
     service: ServiceId,
-    client: SocketAddr,
+    client: Endpoint,
     stream: TcpStream,
     /// Who accepted it, until it has been sent back to there.
     from: Option<ReactorId>,
@@ -31,7 +32,7 @@ pub(super) struct Neighbour {
 
 impl Reactor {
     /// Keeps a client, or hands it to the other one of two reactors chosen at random if that has fewer connections.
-    pub(super) fn take_or_hand_over(&mut self, now: Moment, service: ServiceId, client: SocketAddr, stream: TcpStream) {
+    pub(super) fn take_or_hand_over(&mut self, now: Moment, service: ServiceId, client: Endpoint, stream: TcpStream) {
         // A client whose host is to be connected under the claim of its accept stays.
         let other = if self.gate.is_scarce(now) { None } else { self.less_loaded() };
         let Some(other) = other else { return self.open(now, service, client, stream) };

@@ -5,14 +5,17 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use slab::Slab;
+
 use super::run::Reactor;
 use super::token::Meaning;
 use crate::balancer::Key;
-use crate::model::limits::{ACCEPT_PAUSE, ARRIVAL_SAMPLE};
+use crate::model::address::Endpoint;
+use crate::model::limits::{ACCEPT_PAUSE, ARRIVAL_SAMPLE, SHARED_TURN};
 use crate::model::report::Report;
 use crate::model::service::ListenerSpec;
 use crate::model::time::Moment;
-use crate::sys::{listener, steer};
+use crate::sys::{listener, socket, steer};
 
 /// A listening socket of this reactor.
 pub(super) struct Listener {
@@ -23,6 +26,29 @@ pub(super) struct Listener {
     batch: usize,
     /// The turn in which the last batch was used up.
     full_at: u64,
+    /// Connections accepted since it stands in line, if it is shared.
+    taken: usize,
+}
+
+impl Listener {
+    /// Whether other reactors watch the same socket: one of this machine has one queue. See [`ListenerSpec`].
+    const fn is_shared(&self) -> bool {
+        matches!(self.spec.addr, Endpoint::Unix(_))
+    }
+}
+
+/// Where the client at the other end connected to, as its listener knows it.
+pub(super) fn listened_at(client: &mio::net::TcpStream, listeners: &Slab<Listener>) -> Option<Endpoint> {
+    if let Ok(addr) = client.local_addr() {
+        return Some(Endpoint::Ip(addr));
+    }
+    let own = |(_, listener): (usize, &Listener)| match listener.spec.addr {
+        Endpoint::Unix(name) => Some(name).filter(|name| socket::is_named(client, *name)),
+        Endpoint::Ip(_) => None,
+    };
+    // Its listener may be closed.
+    let found = listeners.iter().find_map(own).map(Endpoint::Unix);
+    found.or_else(|| socket::is_unix(client).then_some(Endpoint::LOCAL))
 }
 
 /// Why an accept batch ended.
@@ -44,7 +70,7 @@ impl Reactor {
             known.spec = spec;
             return;
         }
-        let number = self.listeners.insert(Listener { spec, socket, armed: false, batch: 1, full_at: 0 });
+        let number = self.listeners.insert(Listener { spec, socket, armed: false, batch: 1, full_at: 0, taken: 0 });
         self.disarmed += 1;
         self.arm(now, number, true);
     }
@@ -53,8 +79,15 @@ impl Reactor {
     pub(super) fn unlisten(&mut self, now: Moment, number: usize) {
         // Closing a listener resets the connections in its queue, so that these are served above every limit; but not
         // those that keep coming meanwhile, or it would have no end.
-        let queued = listener::queued(&self.listeners[number].socket);
-        self.accept_batch(now, number, queued.max(self.settings.accept_batch), true);
+        let ours = &self.listeners[number];
+        let most = if ours.is_shared() {
+            // Other reactors take from the queue, too, and nobody may come to it when the last of them has left.
+            listener::refuse(&ours.socket);
+            usize::MAX
+        } else {
+            listener::queued(&ours.socket).max(self.settings.accept_batch)
+        };
+        self.accept_batch(now, number, most, true);
         let listener = self.listeners.remove(number);
         self.disarmed -= usize::from(!listener.armed);
         // The manager keeps its sockets while it drains.
@@ -68,13 +101,28 @@ impl Reactor {
             return;
         }
         let again = listener.full_at + 1 == self.turn;
-        listener.batch = if again { (listener.batch * 2).min(self.settings.accept_batch) } else { 1 };
+        let most = if listener.is_shared() { SHARED_TURN } else { self.settings.accept_batch };
+        listener.batch = if again { (listener.batch * 2).min(most) } else { 1 };
         match self.accept_claimed(now, number) {
             Ended::Full => self.listeners[number].full_at = self.turn,
             Ended::Empty => {}
             Ended::Limit => self.pause(now, number),
             Ended::Shortage(errno) => self.pause_all(now, Some(errno)),
         }
+        self.let_others_take(now, number);
+    }
+
+    /// Has other reactors told first of those that come to a shared listener, when this one has had its turn: the kernel
+    /// wakes the first in line who is asleep.
+    fn let_others_take(&mut self, now: Moment, number: usize) {
+        let Some(listener) = self.listeners.get_mut(number) else { return };
+        if !listener.is_shared() || listener.taken < SHARED_TURN || !listener.armed {
+            return;
+        }
+        listener.taken = 0;
+        listener.armed = false;
+        self.disarmed += 1;
+        self.arm(now, number, true);
     }
 
     /// Accepts a batch; while descriptors are scarce one client, and only if no other reactor is at it.
@@ -109,12 +157,19 @@ impl Reactor {
             }
             match listener::accept(&self.listeners[number].socket) {
                 Ok((stream, client)) => {
-                    self.listeners[number].spec.counters.accepted.fetch_add(1, Relaxed);
+                    let ours = &mut self.listeners[number];
+                    ours.taken += 1;
+                    ours.spec.counters.accepted.fetch_add(1, Relaxed);
+                    let is_local = ours.is_shared();
                     let accepted = self.counters.accepted.fetch_add(1, Relaxed);
-                    if accepted.is_multiple_of(ARRIVAL_SAMPLE) {
+                    if accepted.is_multiple_of(ARRIVAL_SAMPLE) && !is_local {
                         self.sample_arrival(&stream);
                     }
-                    self.take_or_hand_over(now, service, client, stream);
+                    if self.listeners[number].spec.proxy.is_some() {
+                        self.greet(now, number, client, stream);
+                    } else {
+                        self.take_or_hand_over(now, service, client, stream);
+                    }
                     continue;
                 }
                 Err(error) => {
@@ -128,7 +183,8 @@ impl Reactor {
                     if missed {
                         self.gate.wake_others(self.id);
                     }
-                    if error.kind() == ErrorKind::WouldBlock {
+                    // A shared one that another reactor has closed does not listen any more.
+                    if error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINVAL) {
                         return Ended::Empty;
                     }
                     // That connection is gone (accept(2) lists its errors); the next one is not.
@@ -240,7 +296,8 @@ impl Reactor {
             return;
         }
         let token = Meaning::Listener(u32::try_from(number).unwrap_or(u32::MAX)).token();
-        match listener::watch(&self.poll, &listener.socket, token, armed) {
+        let watch = if listener.is_shared() { listener::watch_shared } else { listener::watch };
+        match watch(&self.poll, &listener.socket, token, armed) {
             Ok(()) => {
                 listener.armed = armed;
                 self.disarmed = if armed { self.disarmed - 1 } else { self.disarmed + 1 };

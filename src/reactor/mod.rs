@@ -8,6 +8,7 @@ mod access_log;
 mod buffers;
 mod drive;
 mod gate;
+mod greet;
 mod hand;
 mod listener;
 mod pair;

@@ -6,6 +6,7 @@ use super::buffers::{Buffers, Held};
 use crate::balancer::Traffic;
 use crate::model::limits::{LARGE_AFTER, TELL_BYTES};
 use crate::model::outcome::Side;
+use crate::model::proxy::Announce;
 use crate::sys::socket::discard;
 
 /// One socket. A flag says what the last event or call taught; it is never asked for.
@@ -93,10 +94,10 @@ impl Flow {
     }
 }
 
-/// The wait for the bytes before a reset to be acknowledged.
+/// The wait for the bytes before a reset, or a close, to be acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lingering {
-    /// The side that is to be reset.
+    /// The side that is to be reset or closed.
     pub(super) side: Side,
     /// Bytes that were not acknowledged at the last look.
     pub(super) left: u32,
@@ -104,6 +105,8 @@ pub(super) struct Lingering {
     pub(super) pause_ms: u16,
     /// Milliseconds waited without progress.
     pub(super) stuck_ms: u16,
+    /// It is to be closed, not reset: what it said last is not wanted any more.
+    pub(super) ends: bool,
 }
 
 /// Where a pair stands in line.
@@ -135,6 +138,10 @@ pub(super) struct Pair {
     /// It is listed as one that has bytes to tell.
     pub(super) listed: bool,
     pub(super) lingering: Option<Lingering>,
+    /// The other side has ended, and this one is not to go on.
+    pub(super) cut_short: Option<Side>,
+    /// The PROXY header that the host gets, once it has accepted.
+    pub(super) announce: Announce,
     /// Bytes of the client that went to the host with the first packet, until the host has accepted.
     pub(super) early: u16,
     /// The host's port if the connection could be one with itself, else 0.
@@ -155,6 +162,8 @@ impl Pair {
             own_port: 0,
             line: Line::None,
             lingering: None,
+            cut_short: None,
+            announce: Announce::Off,
         }
     }
 

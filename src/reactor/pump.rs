@@ -63,6 +63,16 @@ pub(super) fn pump(from: &mut End, to: &mut End, flow: &mut Flow, buffers: &mut 
     }
 }
 
+/// Writes what the receiver gets before all that the sender says: nothing has been moved before. What it will not take
+/// now is held, so that the first [`pump`] goes on with it.
+pub(super) fn begin_with(to: &mut End, flow: &mut Flow, buffers: &mut Buffers, bytes: &[u8]) {
+    if let Some(room) = buffers.scratch.get_mut(..bytes.len()) {
+        room.copy_from_slice(bytes);
+        // Why it stopped shows when the rest is written.
+        let _ = forward(to, flow, buffers, bytes.len());
+    }
+}
+
 /// Reads once, and writes that.
 fn copy(from: &mut End, to: &mut End, flow: &mut Flow, buffers: &mut Buffers, most: usize) -> Step {
     let Some(socket) = &mut from.socket else { return Err(Stopped::Idle) };
@@ -211,4 +221,44 @@ fn written(to: &mut End, mut write: impl FnMut(&mut TcpStream) -> io::Result<usi
 /// The kernel lacks memory at the moment; the connection is sound.
 fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+    use crate::reactor::Splice;
+    use crate::reactor::buffers::Bounds;
+
+    #[test]
+    fn what_comes_before_all_else_is_not_lost_where_the_receiver_takes_none_of_it() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let connected = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        connected.set_nonblocking(true).unwrap();
+        let mut to = End::connecting(TcpStream::from_std(connected));
+        // Its socket is full.
+        let mut filled = 0;
+        while let Wrote::Some(count) = write(&mut to, &[7; 4096]) {
+            filled += count;
+        }
+        let bounds = Bounds { size: 4096, max: 1, pipes_max: 0, splice: Splice::Off };
+        let mut buffers = Buffers::new(bounds, Arc::default());
+        let (mut from, mut flow) = (End::default(), Flow::default());
+        begin_with(&mut to, &mut flow, &mut buffers, b"header");
+        assert!(flow.held.is_some() && flow.moved == 0);
+        let reader = thread::spawn(move || {
+            let mut bytes = vec![0; filled + 6];
+            peer.read_exact(&mut bytes).unwrap();
+            bytes.split_off(filled)
+        });
+        while flow.held.is_some() {
+            assert_eq!(pump(&mut from, &mut to, &mut flow, &mut buffers, 4096), Stopped::Idle);
+            thread::yield_now();
+        }
+        assert_eq!(reader.join().unwrap(), b"header");
+    }
 }

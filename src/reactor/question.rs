@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
+use slab::Slab;
 
+use super::listener::{Listener, listened_at};
 use super::pair::Pair;
 use super::run::Reactor;
 use super::tcp::reset_both;
@@ -65,7 +67,7 @@ impl Reactor {
                     if is_meant(&query.filter, &view) {
                         total += 1;
                         if sessions.len() < most {
-                            sessions.push(info(now, self.id, &view));
+                            sessions.push(info(now, self.id, &self.listeners, &view));
                         }
                     }
                 }
@@ -120,11 +122,12 @@ fn is_meant(filter: &SessionFilter, view: &View<'_, Pair>) -> bool {
         && filter.matches_local(|| local_of(view.io.host.socket.as_ref()))
 }
 
+/// Of a socket of this machine there is none.
 fn local_of(socket: Option<&TcpStream>) -> Option<SocketAddr> {
     socket?.local_addr().ok()
 }
 
-fn info(now: Moment, reactor: ReactorId, view: &View<'_, Pair>) -> SessionInfo {
+fn info(now: Moment, reactor: ReactorId, listeners: &Slab<Listener>, view: &View<'_, Pair>) -> SessionInfo {
     let Key { slot, generation } = view.key;
     let traffic = view.io.traffic();
     SessionInfo {
@@ -134,7 +137,7 @@ fn info(now: Moment, reactor: ReactorId, view: &View<'_, Pair>) -> SessionInfo {
         host_addr: view.host.map(|(_, addr)| addr),
         client: view.client,
         local: local_of(view.io.host.socket.as_ref()),
-        listen: local_of(view.io.client.socket.as_ref()),
+        listen: view.io.client.socket.as_ref().and_then(|socket| listened_at(socket, listeners)),
         state: match view.state {
             State::Waiting => SessionState::Waiting,
             State::Connecting { .. } => SessionState::Connecting,

@@ -15,6 +15,7 @@ use super::Settings;
 use super::access_log::Access;
 use super::buffers::{Bounds, Buffers};
 use super::gate::Gate;
+use super::greet::Newcomers;
 use super::hand::{Handed, Neighbour};
 use super::listener::Listener;
 use super::pair::Pair;
@@ -83,6 +84,8 @@ pub(super) struct Reactor {
     pub(super) untold: Untold,
     /// What the access log is to be told.
     pub(super) access: Access,
+    /// Clients that have not said who they are.
+    pub(super) newcomers: Newcomers,
     /// What is asked of the sessions, the oldest first.
     pub(super) questions: VecDeque<Question>,
     /// Turns of the loop so far.
@@ -132,6 +135,7 @@ impl Reactor {
             short: Vec::new(),
             untold: Untold::default(),
             access: Access::new(AccessLog::new(&parts.settings.access, usize::from(parts.id.0))),
+            newcomers: Newcomers::default(),
             questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
@@ -192,6 +196,7 @@ impl Reactor {
             match Meaning::of(event.token()) {
                 Meaning::Waker => has_mail = true,
                 Meaning::Client(key) => self.on_client(now, key, event),
+                Meaning::Newcomer(key) => self.on_newcomer(now, key, event),
                 Meaning::Host(key, attempt) => self.on_host(now, key, attempt, event),
                 Meaning::Listener(_) => {}
             }
@@ -206,6 +211,7 @@ impl Reactor {
             let Some((key, due)) = self.balancer.next_due(now) else { break };
             self.on_due(now, key, due);
         }
+        self.expire_newcomers(now);
         self.tell_due(now);
         if has_mail {
             self.freed = true;
@@ -220,7 +226,8 @@ impl Reactor {
         self.freed = false;
         self.shrink(now);
         self.send_reports();
-        self.counters.open.store(u32::try_from(self.balancer.len()).unwrap_or(u32::MAX), Relaxed);
+        let open = self.balancer.len() + self.newcomers.len();
+        self.counters.open.store(u32::try_from(open).unwrap_or(u32::MAX), Relaxed);
     }
 
     /// Frees what was kept after a peak, some time later: a loop that has nothing left to free sleeps without end.
@@ -230,6 +237,7 @@ impl Reactor {
             self.untold.shrink();
             if self.balancer.is_oversized() {
                 self.balancer.shrink();
+                self.newcomers.shrink(self.balancer.slots());
             }
             self.access.shrink(self.balancer.slots());
         } else if self.shrink_at.is_none() && (self.buffers.keeps_any() || self.balancer.is_oversized()) {
@@ -302,10 +310,12 @@ impl Reactor {
     /// Once draining: how many connections are cut, when the last has finished or the time is up.
     fn drained(&mut self, now: Moment) -> Option<u32> {
         let until = self.world.drain_until?;
-        if !(self.balancer.is_empty() && self.handed.is_empty()) && now < until {
+        let is_done = self.balancer.is_empty() && self.handed.is_empty() && self.newcomers.is_empty();
+        if !is_done && now < until {
             return None;
         }
-        let cut = u32::try_from(self.balancer.len()).unwrap_or(u32::MAX);
+        let cut = u32::try_from(self.balancer.len() + self.newcomers.len()).unwrap_or(u32::MAX);
+        self.refuse_newcomers(now, CloseReason::Drained);
         let keys: Vec<Key> = (0..self.balancer.slots()).filter_map(|slot| self.balancer.key_at(slot)).collect();
         for key in keys {
             self.cut(now, key, CloseReason::Drained);
@@ -319,7 +329,7 @@ impl Reactor {
         if !self.ready.is_empty() || starved || !self.questions.is_empty() {
             return Some(Duration::ZERO);
         }
-        let told = [self.untold.deadline(), self.access.deadline()];
+        let told = [self.untold.deadline(), self.access.deadline(), self.newcomers.next_deadline()];
         let own = [self.balancer.next_deadline(), self.resume_at, self.shrink_at, self.world.drain_until];
         let deadlines = own.into_iter().chain(told);
         let first = deadlines.flatten().min()?;
@@ -347,7 +357,8 @@ impl Reactor {
         // What is told here must not stand in the way of what is settled below.
         let _ = catch_unwind(AssertUnwindSafe(|| self.log_lost()));
         let lost = self.balancer.abandon();
-        let count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(lost.len() + self.newcomers.len()).unwrap_or(u32::MAX);
+        self.abandon_newcomers();
         for mut pair in lost {
             reset_both(&mut pair);
             self.gate.leave(self.id);

@@ -1,7 +1,7 @@
 //! The life of a pair: from accept over connect and failover to its close. The brain decides, this does.
 
 use std::io::ErrorKind;
-use std::net::{self, Shutdown, SocketAddr};
+use std::net::{self, Shutdown};
 use std::time::Duration;
 
 use mio::Interest;
@@ -12,9 +12,11 @@ use super::pair::{End, Lingering, Pair};
 use super::run::Reactor;
 use super::token::{ATTEMPTS, Meaning};
 use crate::balancer::{Due, Key, Next, State, Target};
+use crate::model::address::Endpoint;
 use crate::model::id::ServiceId;
 use crate::model::limits::{RESET_LINGER, RESET_POLL_MAX, RESET_POLL_MIN, SEND_RETRY};
 use crate::model::outcome::{Blame, CloseReason, Fault, Side};
+use crate::model::proxy::Announce;
 use crate::model::time::Moment;
 use crate::sys::socket;
 
@@ -35,21 +37,32 @@ enum Verdict {
 
 impl Reactor {
     /// Opens a session for an accepted client.
-    pub(super) fn open(&mut self, now: Moment, service: ServiceId, client: SocketAddr, stream: net::TcpStream) {
-        let pair = Pair::new(TcpStream::from_std(stream));
-        let Ok((key, next)) = self.balancer.open(now, service, client, pair) else {
+    pub(super) fn open(&mut self, now: Moment, service: ServiceId, client: Endpoint, stream: net::TcpStream) {
+        let opened = self.balancer.open(now, service, client, Pair::new(TcpStream::from_std(stream)));
+        let Ok((key, next)) = opened else {
             self.gate.cancel();
             return;
         };
-        self.note_opened(now, key);
+        self.begin(now, key, next, false);
+    }
+
+    /// Has a new session's client watched, and goes on with what the brain said. One that is turned away is not worth a
+    /// system call more.
+    pub(super) fn begin(&mut self, now: Moment, key: Key, next: Next, is_watched: bool) {
         #[cfg(debug_assertions)]
         self.panic_if_asked();
-        let registry = self.poll.registry();
-        let registered = self
-            .balancer
-            .io(key)
-            .and_then(|pair| pair.client.socket.as_mut())
-            .map(|socket| registry.register(socket, Meaning::Client(key).token(), INTEREST));
+        self.note_opened(now, key);
+        if let Next::Close(reason) = next
+            && reason.is_refusal()
+        {
+            return self.close(now, key, reason);
+        }
+        let (registry, token) = (self.poll.registry(), Meaning::Client(key).token());
+        let socket = self.balancer.io(key).and_then(|pair| pair.client.socket.as_mut());
+        let registered = socket.map(|socket| match is_watched {
+            true => registry.reregister(socket, token, INTEREST),
+            false => registry.register(socket, token, INTEREST),
+        });
         match registered {
             Some(Ok(())) => self.advance(now, key, next),
             Some(Err(_)) | None => self.close(now, key, CloseReason::Local),
@@ -94,18 +107,23 @@ impl Reactor {
         let Some(pair) = self.balancer.io(key) else { return Ok(()) };
         pair.attempt = (pair.attempt + 1) % ATTEMPTS;
         pair.connected = false;
+        pair.announce = outbound.as_ref().map_or(Announce::Off, |outbound| outbound.announce());
         pair.own_port = if target.may_meet_itself { target.addr.port() } else { 0 };
         let connected = match outbound {
             None => socket::connect(target.addr).map(|stream| (stream, 0)),
             Some(outbound) => {
-                socket::connect_with(target.addr, &outbound, outbound.next_turn(), pair.client.socket.as_ref())
+                // Nothing of the client goes before who it is.
+                let client = pair.client.socket.as_ref().filter(|_| pair.announce == Announce::Off);
+                socket::connect_with(target.addr, &outbound, outbound.next_turn(), client)
             }
         };
-        let (mut stream, early) = connected.map_err(|error| socket::blame(&error))?;
+        let (mut stream, early) = connected.map_err(|error| socket::blame_at(target.addr, &error))?;
         pair.early = early;
         let token = Meaning::Host(key, pair.attempt).token();
         self.poll.registry().register(&mut stream, token, INTEREST).map_err(|error| socket::blame(&error))?;
-        pair.host = End { has_sent: early > 0, ..End::connecting(stream) };
+        // A socket of this machine holds nothing back.
+        let sends_at_once = matches!(target.addr, Endpoint::Unix(_));
+        pair.host = End { has_sent: early > 0, sends_at_once, ..End::connecting(stream) };
         self.forget_short(key);
         Ok(())
     }
@@ -113,6 +131,8 @@ impl Reactor {
     fn drop_host(&mut self, key: Key) {
         let Some(pair) = self.balancer.io(key) else { return };
         pair.connected = false;
+        // Of a header that this host has not taken; the next one gets its own.
+        pair.up.discard(&mut self.buffers);
         if std::mem::take(&mut pair.host).socket.is_some() {
             // Its place at the host is free, too.
             self.gate.wake_others(self.id);
@@ -144,6 +164,9 @@ impl Reactor {
                 pair.connected = true;
                 pair.take_early();
                 pair.host.note(event);
+                if pair.announce != Announce::Off {
+                    self.announce(key);
+                }
                 self.balancer.connected(now, key);
                 self.note_connected(now, key);
                 self.attend(now, key);
@@ -181,8 +204,10 @@ impl Reactor {
     /// Draws the conclusions from what was moved and learnt: the one place where a pair's state is re-derived.
     pub(super) fn settle(&mut self, now: Moment, key: Key) {
         let Some(pair) = self.balancer.io(key) else { return };
+        let cut_short = pair.cut_short;
         match verdict(pair) {
             Verdict::Keep => {}
+            Verdict::PassEnd(from) if self.balancer.ends_with(key, from) => self.cut_short(now, key, from),
             Verdict::PassEnd(from) => self.pass_end(now, key, from),
             Verdict::PassReset(from) => self.pass_reset(now, key, from),
             Verdict::HostLost if !self.balancer.may_move(now, key) => self.pass_reset(now, key, Side::Host),
@@ -190,7 +215,10 @@ impl Reactor {
                 let next = self.balancer.connect_failed(now, key, Blame::Host(Fault::Reset));
                 self.advance(now, key, next);
             }
-            Verdict::Finished => self.close(now, key, CloseReason::Finished),
+            Verdict::Finished => match cut_short {
+                None => self.close(now, key, CloseReason::Finished),
+                Some(side) => self.linger_at(now, key, side, true),
+            },
         }
     }
 
@@ -210,10 +238,29 @@ impl Reactor {
 
     /// `from` was reset and all it sent is with the other side's kernel: reset that one too, once its peer has it all.
     fn pass_reset(&mut self, now: Moment, key: Key, from: Side) {
+        self.linger_at(now, key, from.other(), false);
+    }
+
+    /// `from` has ended, all it sent is with the other side's kernel, and that ends the connection as a whole: the other
+    /// side is told, and what it says from now on is not read. What was read of it is delivered.
+    fn cut_short(&mut self, now: Moment, key: Key, from: Side) {
         let Some(pair) = self.balancer.io(key) else { return };
-        pair.end(from).socket = None;
-        let side = if from == Side::Client { Side::Host } else { Side::Client };
-        pair.lingering = Some(Lingering { side, left: u32::MAX, pause_ms: 0, stuck_ms: 0 });
+        pair.cut_short = Some(from.other());
+        let (_, to, flow) = pair.direction(from);
+        to.read_done = true;
+        // Where it cannot be told now, the close tells it.
+        let _ = to.socket.as_ref().map(|socket| socket.shutdown(Shutdown::Write));
+        flow.fin_sent = true;
+        self.balancer.half_closed(now, key);
+        self.settle(now, key);
+    }
+
+    /// Closes the other side, and waits for this one to have everything: a close that leaves something unread is a reset,
+    /// which may overtake what was sent before it.
+    fn linger_at(&mut self, now: Moment, key: Key, side: Side, ends: bool) {
+        let Some(pair) = self.balancer.io(key) else { return };
+        pair.end(side.other()).socket = None;
+        pair.lingering = Some(Lingering { side, left: u32::MAX, pause_ms: 0, stuck_ms: 0, ends });
         self.linger(now, key);
     }
 
@@ -222,7 +269,6 @@ impl Reactor {
     pub(super) fn linger(&mut self, now: Moment, key: Key) {
         let Some(pair) = self.balancer.io(key) else { return };
         let Some(mut lingering) = pair.lingering else { return };
-        let from = if lingering.side == Side::Client { Side::Host } else { Side::Client };
         let end = pair.end(lingering.side);
         let left = end.socket.as_ref().map_or(0, socket::unacknowledged);
         let progress = left < lingering.left;
@@ -231,7 +277,11 @@ impl Reactor {
         }
         let millis = |duration: Duration| u16::try_from(duration.as_millis()).unwrap_or(u16::MAX);
         if left == 0 || end.broken || lingering.stuck_ms >= millis(RESET_LINGER) {
-            return self.cut(now, key, CloseReason::Reset(from));
+            return match lingering {
+                Lingering { ends: true, .. } if !end.broken => self.close(now, key, CloseReason::Finished),
+                Lingering { ends: true, side, .. } => self.cut(now, key, CloseReason::Reset(side)),
+                Lingering { side, .. } => self.cut(now, key, CloseReason::Reset(side.other())),
+            };
         }
         lingering.pause_ms = (lingering.pause_ms * 2).clamp(millis(RESET_POLL_MIN), millis(RESET_POLL_MAX));
         lingering.stuck_ms = lingering.stuck_ms.saturating_add(lingering.pause_ms);
@@ -260,6 +310,9 @@ impl Reactor {
         let Some(mut pair) = self.balancer.close(now, key, reason, untold) else { return };
         pair.up.discard(&mut self.buffers);
         pair.down.discard(&mut self.buffers);
+        if reason.is_refusal() {
+            reset_both(&mut pair);
+        }
         // The descriptors are free before anybody is told.
         drop(pair);
         self.forget_short(key);
@@ -289,6 +342,8 @@ fn connect_result(pair: &Pair, event: &Event) -> Option<Result<(), Blame>> {
     if event.is_error() || event.is_write_closed() {
         return Some(Err(match socket.take_error() {
             Ok(Some(error)) | Err(error) => socket::blame(&error),
+            // A host of this machine that has accepted and left already: what it said is there.
+            Ok(None) if socket::is_unix(socket) => return Some(Ok(())),
             Ok(None) => Blame::Host(Fault::Reset),
         }));
     }

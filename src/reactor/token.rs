@@ -1,11 +1,11 @@
 //! What an epoll token means. The only place that knows its bits.
 //!
-//! | bits | listener, waker | client, host |
-//! |------|-----------------|--------------|
-//! | 62–63 | kind | kind |
-//! | 56–61 | 0 | number of the attempt, modulo 64 |
-//! | 32–55 | 0 | slot of the session |
-//! | 0–31 | number of the listener | generation of the session |
+//! | bits | listener, waker | newcomer | client, host |
+//! |------|-----------------|----------|--------------|
+//! | 62–63 | kind | 0 | kind |
+//! | 56–61 | 0 | 32 | number of the attempt, modulo 64 |
+//! | 32–55 | 0 | its slot | slot of the session |
+//! | 0–31 | number of the listener | its generation | generation of the session |
 
 use mio::Token;
 
@@ -13,6 +13,8 @@ use crate::balancer::Key;
 
 const KIND: u32 = 62;
 const ATTEMPT: u32 = 56;
+/// Of the kind of the waker, which has no other bit.
+const NEWCOMER: u64 = 1 << (KIND - 1);
 const SLOT: u32 = 32;
 const SLOT_MASK: u64 = (1 << (ATTEMPT - SLOT)) - 1;
 /// Attempts that are told apart: an event of an earlier attempt finds nothing.
@@ -25,6 +27,8 @@ pub(super) enum Meaning {
     Waker,
     /// A listener has connections.
     Listener(u32),
+    /// A client that has not said who it is, and has no session.
+    Newcomer(Key),
     /// A session's client socket.
     Client(Key),
     /// A session's host socket, and which attempt it belongs to.
@@ -35,6 +39,7 @@ impl Meaning {
     pub(super) fn token(self) -> Token {
         let bits = match self {
             Self::Waker => 0,
+            Self::Newcomer(key) => NEWCOMER | pack(key),
             Self::Listener(number) => 1 << KIND | u64::from(number),
             Self::Client(key) => 2 << KIND | pack(key),
             Self::Host(key, attempt) => 3 << KIND | u64::from(attempt % ATTEMPTS) << ATTEMPT | pack(key),
@@ -47,6 +52,7 @@ impl Meaning {
         let bits = token.0 as u64;
         let key = Key { slot: (bits >> SLOT & SLOT_MASK) as u32, generation: bits as u32 };
         match bits >> KIND {
+            0 if bits & NEWCOMER != 0 => Self::Newcomer(key),
             0 => Self::Waker,
             1 => Self::Listener(bits as u32),
             2 => Self::Client(key),
@@ -72,6 +78,7 @@ mod tests {
         let key = key.prop_map(|(slot, generation)| Key { slot, generation });
         prop_oneof![
             Just(Meaning::Waker),
+            key.clone().prop_map(Meaning::Newcomer),
             any::<u32>().prop_map(Meaning::Listener),
             key.clone().prop_map(Meaning::Client),
             (key, 0..ATTEMPTS).prop_map(|(key, attempt)| Meaning::Host(key, attempt)),

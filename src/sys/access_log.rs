@@ -230,7 +230,7 @@ mod tests {
             at: Duration::ZERO,
             protocol: Protocol::Tcp,
             session: SessionName { reactor: 0, slot, generation: 1 },
-            client: ([192, 0, 2, 1], 5000).into(),
+            client: crate::model::address::Endpoint::Ip(([192, 0, 2, 1], 5000).into()),
             listen: None,
             service: ServiceId(0),
             host: None,

@@ -1,4 +1,5 @@
-//! Listening sockets: one a reactor on the same address, watched level-triggered.
+//! Listening sockets: one a reactor on the same address, or one for all of them on a name of this machine; watched
+//! level-triggered.
 //!
 //! mio registers edge-triggered only. A listener must be level-triggered so that accepting may stop at any point of
 //! the queue (a batch bound, an error, a limit) without a probing accept and without losing a wake-up.
@@ -12,6 +13,9 @@ use mio::{Poll, Token};
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockRef, Socket, Type};
 
 use super::options::{self, Refused};
+use super::socket_file::SocketFile;
+use super::unix::{self, Rights};
+use crate::model::address::{Endpoint, UnixName};
 use crate::model::limits::BACKLOG;
 use crate::model::socket_options::{ListenOptions, StreamOptions};
 
@@ -83,11 +87,31 @@ pub fn probe_free(addr: SocketAddr) -> io::Result<()> {
     socket.bind(&addr.into())
 }
 
+/// Listens on a socket of this machine, non-blocking, with the options that it has. What is returned speaks no TCP,
+/// whatever its type says: it is a stream socket like one. See unix(7).
+///
+/// # Errors
+/// What the system calls answer, and what [`SocketFile::listen`] finds in the way.
+pub fn listen_unix(
+    name: UnixName,
+    rights: Rights,
+    options: &ListenOptions,
+) -> io::Result<(TcpListener, Option<SocketFile>)> {
+    let backlog = length(options.backlog);
+    let (socket, file) = match name.path() {
+        Some(path) => SocketFile::listen(path, rights, backlog).map(|(socket, file)| (socket, Some(file)))?,
+        None => (unix::listen_abstract(name, backlog)?, None),
+    };
+    let listener = TcpListener::from(socket);
+    options::tune_listener(listener.as_fd(), &ListenOptions::default(), options, &mut |_| {});
+    Ok((listener, file))
+}
+
 /// Takes one connection off the queue, non-blocking, with accept4(2).
 ///
 /// # Errors
 /// What accept4(2) answers.
-pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Endpoint)> {
     let mut storage = SockAddrStorage::zeroed();
     let mut len = storage.size_of();
     // SAFETY: `storage` is writable for `len` bytes, and the listener's descriptor is open while borrowed.
@@ -106,11 +130,18 @@ pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
     // SAFETY: accept4 wrote an address of `len` bytes into `storage`.
     let peer = unsafe { SockAddr::new(storage, len) };
-    let peer = peer.as_socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EPROTO))?;
-    Ok((stream, peer))
+    match peer.as_socket() {
+        Some(addr) => Ok((stream, Endpoint::Ip(addr))),
+        None if peer.is_unix() => {
+            // TCP's have it from their listener. Best effort: without it a connection loses the mark of urgent data.
+            let _ = SockRef::from(&stream).set_out_of_band_inline(true);
+            Ok((stream, Endpoint::LOCAL))
+        }
+        None => Err(io::Error::from_raw_os_error(libc::EPROTO)),
+    }
 }
 
-/// Connections that wait to be accepted; 0 when the kernel does not tell. For a listening socket the field that counts
+/// Connections that wait to be accepted; 0 when the kernel does not tell, as of sockets of this machine. For a listening socket the field that counts
 /// segments elsewhere holds the length of its queue (`tcp_info`, see tcp(7)).
 #[must_use]
 pub fn queued(listener: &impl AsRawFd) -> usize {
@@ -145,6 +176,31 @@ pub fn watch(poll: &Poll, listener: &TcpListener, token: Token, armed: bool) -> 
     Ok(())
 }
 
+/// As [`watch`], of a listener that several polls watch: one of them at least is told of each that comes, not all
+/// (`EPOLLEXCLUSIVE`, see epoll_ctl(2)). One that is watched anew stands last in line.
+///
+/// # Errors
+/// What epoll_ctl(2) answers.
+pub fn watch_shared(poll: &Poll, listener: &TcpListener, token: Token, armed: bool) -> io::Result<()> {
+    unwatch(poll, listener);
+    if !armed {
+        return Ok(());
+    }
+    let events = u32::try_from(libc::EPOLLIN | libc::EPOLLEXCLUSIVE).unwrap_or(1 | 1 << 28);
+    let mut event = libc::epoll_event { events, u64: token.0 as u64 };
+    // SAFETY: both descriptors are open while borrowed, and `event` is a valid epoll_event.
+    let result =
+        unsafe { libc::epoll_ctl(poll.as_raw_fd(), libc::EPOLL_CTL_ADD, listener.as_raw_fd(), &raw mut event) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has a listener refuse who comes from now on, whoever else keeps it open. What is in its queue can still be accepted
+/// where it is a socket of this machine.
+pub fn refuse(listener: &TcpListener) {
+    // A failure means that it does not listen, which is what was wanted.
+    let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+}
+
 /// Ends the watch of a listener that other owners keep open.
 pub fn unwatch(poll: &Poll, listener: &TcpListener) {
     // SAFETY: both descriptors are open while borrowed; a null event is allowed for EPOLL_CTL_DEL.
@@ -157,8 +213,7 @@ pub fn unwatch(poll: &Poll, listener: &TcpListener) {
 /// now on, and what is still in its queue is reset. See shutdown(2), which on Linux ends a listening socket.
 pub fn close(poll: &Poll, listener: &TcpListener) {
     unwatch(poll, listener);
-    // A failure means that it does not listen, which is what was wanted.
-    let _ = SockRef::from(listener).shutdown(Shutdown::Both);
+    refuse(listener);
 }
 
 #[cfg(test)]
@@ -203,7 +258,7 @@ mod tests {
         watch(&poll, &listener, Token(3), true).unwrap();
         poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
         assert!(!events.is_empty());
-        assert_eq!(accept(&listener).unwrap().1, client.local_addr().unwrap());
+        assert_eq!(accept(&listener).unwrap().1, client.local_addr().unwrap().into());
     }
 
     #[test]
@@ -213,6 +268,32 @@ mod tests {
         watch(&poll, &listener, Token(3), true).unwrap();
         close(&poll, &listener);
         assert_eq!(Client::connect(addr).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn shared_listener_wakes_one_and_serves_its_queue_after_it_refuses() {
+        let name = UnixName::new(&format!("@director-shared-{}", std::process::id())).unwrap();
+        let connect = || super::super::socket::connect(Endpoint::Unix(name));
+        let options = ListenOptions { backlog: Some(2), ..ListenOptions::default() };
+        let (listener, file) = listen_unix(name, Rights::of_group(None), &options).unwrap();
+        assert!(file.is_none());
+        let mut polls = [Poll::new().unwrap(), Poll::new().unwrap()];
+        polls.iter().for_each(|poll| watch_shared(poll, &listener, Token(3), true).unwrap());
+        let clients = [connect().unwrap(), connect().unwrap(), connect().unwrap()];
+        assert_eq!(connect().unwrap_err().raw_os_error(), Some(libc::EAGAIN), "backlog and one");
+        let mut events = Events::with_capacity(4);
+        let mut woken = 0;
+        for poll in &mut polls {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            woken += events.iter().count();
+        }
+        assert!(woken > 0, "level-triggered: whoever looks sees it");
+        assert_eq!(accept(&listener).unwrap().1, Endpoint::LOCAL);
+        refuse(&listener);
+        assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert!(accept(&listener).is_ok() && accept(&listener).is_ok(), "they were there before");
+        assert_eq!(accept(&listener).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+        drop(clients);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod options;
 pub mod privileges;
 pub mod process;
 pub mod socket;
+pub mod socket_file;
 pub mod splice;
 pub mod steer;
 pub mod unix;

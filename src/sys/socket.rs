@@ -10,7 +10,8 @@ use std::{ptr, slice};
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::options;
+use super::{options, unix};
+use crate::model::address::{Endpoint, UnixName};
 use crate::model::limits::{EARLY_BYTES_MAX, SOURCE_TRIES_MAX};
 use crate::model::outcome::{Blame, Fault};
 use crate::model::socket_options::{Outbound, StreamOptions};
@@ -47,11 +48,25 @@ pub fn blame(error: &io::Error) -> Blame {
     }
 }
 
+/// As [`blame`], of an error of a connect to there: a socket of this machine may have as many waiting as it lets wait,
+/// which passes.
+#[must_use]
+pub fn blame_at(addr: Endpoint, error: &io::Error) -> Blame {
+    let errno = error.raw_os_error().unwrap_or(libc::EIO);
+    match (addr, errno) {
+        (Endpoint::Unix(_), libc::EAGAIN) => Blame::Busy,
+        // No firewall answers here: the file's rights do.
+        (Endpoint::Unix(_), libc::EACCES | libc::EPERM) => Blame::Host(Fault::Other(errno)),
+        (Endpoint::Unix(_) | Endpoint::Ip(_), _) => blame(error),
+    }
+}
+
 /// Starts a non-blocking connect. Its end is seen as writability or an error.
 ///
 /// # Errors
-/// What socket(2) and connect(2) answer; `EINPROGRESS` is success.
-pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+/// What socket(2) and connect(2) answer; `EINPROGRESS` is success. `EAGAIN` of a socket of this machine: as many wait to
+/// be accepted as it lets wait.
+pub fn connect(addr: Endpoint) -> io::Result<TcpStream> {
     let socket = open(addr)?;
     begin(&socket, addr)?;
     Ok(TcpStream::from_std(socket.into()))
@@ -67,7 +82,7 @@ pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
 /// # Errors
 /// As [`connect`]; `EADDRNOTAVAIL` when none of [`SOURCE_TRIES_MAX`] source addresses can be used.
 pub fn connect_with(
-    addr: SocketAddr,
+    addr: Endpoint,
     outbound: &Outbound,
     turn: u32,
     client: Option<&TcpStream>,
@@ -124,11 +139,11 @@ pub fn probe_source(ip: IpAddr) -> io::Result<()> {
 }
 
 /// Returns how many bytes of `early` went with the first packet.
-fn begin_from(socket: &Socket, addr: SocketAddr, source: Option<IpAddr>, early: &[u8]) -> io::Result<u16> {
+fn begin_from(socket: &Socket, addr: Endpoint, source: Option<IpAddr>, early: &[u8]) -> io::Result<u16> {
     if let Some(ip) = source {
         socket.bind(&SocketAddr::new(ip, 0).into())?;
     }
-    if !early.is_empty() {
+    if let (Endpoint::Ip(addr), false) = (addr, early.is_empty()) {
         match socket.send_to_with_flags(early, &addr.into(), libc::MSG_FASTOPEN | libc::MSG_NOSIGNAL) {
             Ok(sent) => return Ok(u16::try_from(sent).unwrap_or(u16::MAX)),
             // No cookie of this host is known: its connect asks for one.
@@ -148,21 +163,52 @@ fn peek<'a>(stream: &TcpStream, space: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
     unsafe { slice::from_raw_parts(space.as_ptr().cast(), count) }
 }
 
-fn open(addr: SocketAddr) -> io::Result<Socket> {
+fn open(addr: Endpoint) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new_raw(Domain::for_address(addr), kind, Some(Protocol::TCP))?;
+    let socket = match addr {
+        Endpoint::Ip(addr) => Socket::new_raw(Domain::for_address(addr), kind, Some(Protocol::TCP))?,
+        Endpoint::Unix(_) => Socket::new_raw(Domain::UNIX, kind, None)?,
+    };
     // Best effort: without it a connection loses the mark of urgent data.
     let _ = socket.set_out_of_band_inline(true);
     Ok(socket)
 }
 
-fn begin(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
-    match socket.connect(&addr.into()) {
+fn begin(socket: &Socket, addr: Endpoint) -> io::Result<()> {
+    let addr = match addr {
+        Endpoint::Ip(addr) => addr.into(),
+        Endpoint::Unix(name) => unix::address(name)?,
+    };
+    match socket.connect(&addr) {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
         // A connect that a signal interrupts goes on in the background; see connect(2).
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
         result => result,
     }
+}
+
+/// Who is at the other end; a socket of this machine has no name.
+///
+/// # Errors
+/// What getpeername(2) answers; `ENOTCONN`: nobody yet.
+pub fn peer(stream: &TcpStream) -> io::Result<Endpoint> {
+    let addr = SockRef::from(stream).peer_addr()?;
+    Ok(addr.as_socket().map_or(Endpoint::LOCAL, Endpoint::Ip))
+}
+
+/// Whether it is a socket of this machine, by asking the kernel.
+#[must_use]
+pub fn is_unix(stream: &TcpStream) -> bool {
+    SockRef::from(stream).domain().is_ok_and(|domain| domain == Domain::UNIX)
+}
+
+/// Whether this end of a connection has this name, as connections have that came to a listener of this machine.
+#[must_use]
+pub fn is_named(stream: &TcpStream, name: UnixName) -> bool {
+    let local = SockRef::from(stream).local_addr().ok();
+    local.zip(unix::address(name).ok()).is_some_and(|(local, address)| {
+        local.as_pathname() == address.as_pathname() && local.as_abstract_namespace() == address.as_abstract_namespace()
+    })
 }
 
 /// Has small segments sent at once, though others are on the way (`TCP_NODELAY`, see tcp(7)).
@@ -189,7 +235,8 @@ pub fn unacknowledged(stream: &TcpStream) -> u32 {
     if result == 0 { u32::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
-/// Closes so that the peer sees a reset and not an end. Unsent bytes are discarded.
+/// Closes so that the peer sees a reset and not an end. Unsent bytes are discarded. A socket of this machine knows no
+/// such thing: what was sent arrives, and the peer sees a reset only if it has sent what was not read.
 pub fn reset(stream: TcpStream) {
     // Best effort: at worst the peer sees an end.
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
@@ -204,6 +251,26 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
+    fn socket_of_this_machine_is_connected_at_once_or_says_why_not() {
+        let path = std::env::temp_dir().join(format!("director-connect-{}", std::process::id()));
+        let name = UnixName::new(path.to_str().unwrap()).unwrap();
+        let addr = Endpoint::Unix(name);
+        let blamed = |error: &io::Error| blame_at(addr, error);
+        assert_eq!(blamed(&connect(addr).unwrap_err()), Blame::Host(Fault::Other(libc::ENOENT)));
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let stream = connect(addr).unwrap();
+        assert_eq!(peer(&stream).unwrap(), Endpoint::LOCAL);
+        assert!(is_unix(&stream) && !is_named(&stream, name) && !met_itself(&stream, 0));
+        let (accepted, _) = listener.accept().unwrap();
+        let accepted = TcpStream::from_std(std::net::TcpStream::from(std::os::fd::OwnedFd::from(accepted)));
+        assert!(is_named(&accepted, name) && !is_named(&accepted, UnixName::new("@x").unwrap()));
+        drop(listener);
+        assert_eq!(blamed(&connect(addr).unwrap_err()), Blame::Host(Fault::Refused));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(blamed(&io::Error::from_raw_os_error(libc::EAGAIN)), Blame::Busy);
+    }
+
+    #[test]
     fn local_errors_blame_no_host() {
         for errno in [libc::EMFILE, libc::ENOMEM, libc::ENOBUFS, libc::EADDRNOTAVAIL, libc::ENOSPC] {
             assert_eq!(blame(&io::Error::from_raw_os_error(errno)), Blame::Local(errno));
@@ -214,7 +281,7 @@ mod tests {
     #[test]
     fn reset_connection_ends_in_a_reset_at_its_peer() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = connect(listener.local_addr().unwrap()).unwrap();
+        let stream = connect(listener.local_addr().unwrap().into()).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         assert!(!met_itself(&stream, listener.local_addr().unwrap().port()));
         assert_eq!(unacknowledged(&stream), 0);
@@ -226,7 +293,8 @@ mod tests {
         let ip = |text: &&str| text.parse().unwrap();
         let ranges: Vec<SourceRange> =
             sources.iter().map(|text| SourceRange::new(ip(text), ip(text)).unwrap()).collect();
-        Outbound::new(addr, ConnectOptions { source: Sources::new(&ranges), ..ConnectOptions::default() }).unwrap()
+        Outbound::new(addr.into(), ConnectOptions { source: Sources::new(&ranges), ..ConnectOptions::default() })
+            .unwrap()
     }
 
     #[test]
@@ -234,11 +302,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         // TEST-NET-2 of RFC 5737 is nobody's.
-        let (stream, early) = connect_with(addr, &outbound(addr, &["198.51.100.1", "127.0.0.9"]), 0, None).unwrap();
+        let (stream, early) =
+            connect_with(addr.into(), &outbound(addr, &["198.51.100.1", "127.0.0.9"]), 0, None).unwrap();
         let (_, peer) = listener.accept().unwrap();
         assert_eq!((peer.ip().to_string(), early), (String::from("127.0.0.9"), 0));
         assert_eq!(peer, stream.local_addr().unwrap());
-        let error = connect_with(addr, &outbound(addr, &["198.51.100.1", "198.51.100.2"]), 0, None).unwrap_err();
+        let error = connect_with(addr.into(), &outbound(addr, &["198.51.100.1", "198.51.100.2"]), 0, None).unwrap_err();
         assert_eq!(blame(&error), Blame::Local(libc::EADDRNOTAVAIL));
         assert!(probe_source("198.51.100.1".parse().unwrap()).is_err());
         assert!(probe_source("127.0.0.9".parse().unwrap()).is_ok());
@@ -247,7 +316,7 @@ mod tests {
     #[test]
     fn bytes_looked_at_stay_until_they_are_discarded() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = connect(listener.local_addr().unwrap()).unwrap();
+        let stream = connect(listener.local_addr().unwrap().into()).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         assert_eq!(discard(&stream, 9), 0, "nothing is there");
         peer.write_all(b"0123456789").unwrap();

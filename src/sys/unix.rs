@@ -6,13 +6,12 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Clients that may wait to be accepted.
-const BACKLOG: i32 = 128;
+use crate::model::address::UnixName;
+
 /// Room for the texts of one entry of the user or group database, in bytes.
 const ENTRY_BYTES: usize = 16 * 1024;
 /// Supplementary groups that a process may have; see credentials(7), `NGROUPS_MAX`.
@@ -97,23 +96,38 @@ pub fn file_id(path: &Path) -> io::Result<FileId> {
     fs::symlink_metadata(path).map(|data| FileId { device: data.dev(), inode: data.ino() })
 }
 
-/// Listens on a new socket of that name: mode 0660 with this group, or 0600 without one. It is never wider than that, not
-/// for a moment, and nobody can connect before it is ready. Does not block.
+/// Who may connect to a socket that is a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// The mode of the file.
+    pub mode: u32,
+    /// The group that it belongs to; none: that of its directory, or the process's.
+    pub group: Option<u32>,
+}
+
+impl Rights {
+    /// For the user alone, and for this group if there is one.
+    #[must_use]
+    pub const fn of_group(group: Option<u32>) -> Self {
+        Self { mode: if group.is_some() { 0o660 } else { 0o600 }, group }
+    }
+}
+
+/// Listens on a new socket of that name, non-blocking. Its rights are never wider than asked for, not for a moment, and
+/// nobody can connect before it is ready. Does not block.
 ///
 /// # Errors
 /// What the system calls answer, `EADDRINUSE` when the name is taken. A socket that was made is removed again.
-pub fn listen(path: &Path, group: Option<u32>) -> io::Result<(UnixListener, FileId)> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
+pub fn listen(path: &Path, rights: Rights, backlog: i32) -> io::Result<(OwnedFd, FileId)> {
+    let socket = open()?;
     // The file gets the mode that the socket has when it is bound, less the umask.
-    let socket = File::from(OwnedFd::from(socket));
-    socket.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let socket = File::from(socket);
+    socket.set_permissions(fs::Permissions::from_mode(0o600 & rights.mode))?;
     let socket = Socket::from(OwnedFd::from(socket));
     socket.bind(&SockAddr::unix(path)?)?;
     let id = file_id(path)?;
-    let ready = set_owner(path, id, group).and_then(|()| socket.listen(BACKLOG));
-    match ready {
-        Ok(()) => Ok((UnixListener::from(OwnedFd::from(socket)), id)),
+    match set_rights(path, id, rights).and_then(|()| socket.listen(backlog)) {
+        Ok(()) => Ok((socket.into(), id)),
         Err(error) => {
             if file_id(path).is_ok_and(|now| now == id) {
                 let _ = fs::remove_file(path);
@@ -123,10 +137,40 @@ pub fn listen(path: &Path, group: Option<u32>) -> io::Result<(UnixListener, File
     }
 }
 
+/// As [`listen`], under an abstract name (unix(7)): everybody of this network namespace may connect.
+///
+/// # Errors
+/// See [`listen`].
+pub fn listen_abstract(name: UnixName, backlog: i32) -> io::Result<OwnedFd> {
+    let socket = Socket::from(open()?);
+    socket.bind(&address(name)?)?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// The name as the system takes it.
+///
+/// # Errors
+/// It is too long.
+pub(super) fn address(name: UnixName) -> io::Result<SockAddr> {
+    match name.as_str().strip_prefix('@') {
+        Some(hidden) => SockAddr::unix(format!("\0{hidden}")),
+        None => SockAddr::unix(name.as_str()),
+    }
+}
+
+fn open() -> io::Result<OwnedFd> {
+    Socket::new_raw(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None).map(OwnedFd::from)
+}
+
 /// Gives the file its group and mode, if it is this one still.
-fn set_owner(path: &Path, id: FileId, group: Option<u32>) -> io::Result<()> {
-    let Some(group) = group else { return Ok(()) };
-    lchown(path, None, Some(group))?;
+///
+/// # Errors
+/// What the system calls answer; `EPERM`: the process may not give files to that group.
+pub fn set_rights(path: &Path, id: FileId, rights: Rights) -> io::Result<()> {
+    if rights.group.is_some() {
+        lchown(path, None, rights.group)?;
+    }
     // By its descriptor, because chmod(2) follows symbolic links.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
     let data = file.metadata()?;
@@ -134,7 +178,7 @@ fn set_owner(path: &Path, id: FileId, group: Option<u32>) -> io::Result<()> {
         return Err(io::Error::other("somebody else replaced it"));
     }
     let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::set_permissions(itself, fs::Permissions::from_mode(0o660))
+    fs::set_permissions(itself, fs::Permissions::from_mode(rights.mode))
 }
 
 /// Whether somebody listens on the socket of that name: none when that cannot be told.
@@ -248,7 +292,7 @@ mod tests {
     fn socket_has_its_mode_and_group_and_tells_its_peer() {
         for (group, mode) in [(None, 0o600), (Some(own_group()), 0o660)] {
             let path = place(&format!("mode-{mode:o}"));
-            let (listener, id) = listen(&path, group).unwrap();
+            let (listener, id) = listen(&path, Rights::of_group(group), 8).unwrap();
             let data = fs::symlink_metadata(&path).unwrap();
             assert!(data.file_type().is_socket());
             assert_eq!(data.permissions().mode() & 0o777, mode);
@@ -258,7 +302,7 @@ mod tests {
             let peer = peer(&client).unwrap();
             assert_eq!((peer.uid, u32::try_from(peer.pid).unwrap()), (own_user(), std::process::id()));
             assert!(peer.is_in(peer.gid));
-            assert_eq!(listen(&path, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+            assert_eq!(listen(&path, Rights::of_group(None), 8).unwrap_err().kind(), io::ErrorKind::AddrInUse);
             drop(listener);
             assert_eq!(is_answered(&path), Some(false));
             fs::remove_file(&path).unwrap();

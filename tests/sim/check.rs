@@ -1,18 +1,19 @@
 //! What must be true, after every step and at the end.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use director::balancer::{Key, State};
+use director::model::address::Endpoint;
 use director::model::counters::HostCounters;
 use director::model::id::HostId;
 use director::model::outcome::CloseReason;
 use director::model::service::HostSpec;
 use director::model::status::HostStatus;
 
-use super::world::World;
+use super::hosts;
+use super::world::{Script, World};
 
 /// The shortest time after which a connect is called slow, in milliseconds.
 const SLOW: u64 = 100;
@@ -20,7 +21,7 @@ const SLOW: u64 = 100;
 impl World {
     /// Brains are consistent, and the shared counters equal the sessions there are.
     pub(crate) fn check(&mut self) {
-        let mut at_host: BTreeMap<SocketAddr, u32> = BTreeMap::new();
+        let mut at_host: BTreeMap<Endpoint, u32> = BTreeMap::new();
         let (mut sessions, mut waiting) = (0, 0);
         for reactor in &mut self.reactors {
             reactor.balancer.check().unwrap();
@@ -38,20 +39,41 @@ impl World {
                 }
             }
         }
-        let mut counted: BTreeMap<SocketAddr, u32> = BTreeMap::new();
+        let mut counted: BTreeMap<Endpoint, u32> = BTreeMap::new();
         for (addr, counters) in self.counters.values() {
             *counted.entry(*addr).or_default() += counters.open();
         }
         counted.retain(|_, open| *open > 0);
         assert_eq!(counted, at_host, "open connections by host: counted, and there");
-        let Some(spec) = self.manager.published().next() else { panic!("nothing is published") };
+        let Some(spec) = self.manager.published().next().cloned() else { panic!("nothing is published") };
         assert_eq!(spec.counters.open.load(Relaxed) as usize, sessions, "open sessions");
         assert_eq!(spec.counters.waiting.load(Relaxed), waiting, "waiting sessions");
+        if let Some(table) = &spec.entrance.clients {
+            let counted = [0, 1, 2].map(|client| table.open(hosts::client(client).ip()) as usize);
+            assert!(counted.iter().sum::<usize>() <= sessions, "{counted:?} of {sessions} sessions");
+            for (client, counted) in (0..).zip(counted) {
+                let there = self.sessions_counted(table.number(), hosts::client(client));
+                assert_eq!(counted, there, "connections of client {client}");
+            }
+        }
+    }
+
+    /// Sessions of this client that are counted in this table.
+    fn sessions_counted(&mut self, table: u16, client: Endpoint) -> usize {
+        let mut count = 0;
+        for reactor in &mut self.reactors {
+            for slot in 0..reactor.balancer.slots() {
+                let Some(key) = reactor.balancer.key_at(slot) else { continue };
+                let script = reactor.balancer.io(key).unwrap();
+                count += usize::from(script.client == client && script.table == Some(table));
+            }
+        }
+        count
     }
 
     /// The brain's choice is one that it could make: wanted, not failed for this client, within its `max`, and down only
     /// when nobody who is up was left.
-    pub(crate) fn check_choice(&mut self, number: usize, key: Key, chosen: SocketAddr) -> HostId {
+    pub(crate) fn check_choice(&mut self, number: usize, key: Key, chosen: Endpoint) -> HostId {
         let script = self.script(number, key).clone();
         let spec = self.reactors[number].spec.clone().expect("a service is known");
         let waited = Duration::from_millis(self.millis - script.opened);
@@ -61,6 +83,7 @@ impl World {
         let again = script.failed.iter().any(|(id, at)| *id == host.id && self.millis < at + SLOW);
         assert!(!again, "{chosen} failed this client a moment ago");
         assert!(host.weight > 0, "{chosen} is drained");
+        assert!(may_serve(host, script.client), "{chosen} denies {}", script.client);
         if let Some(max) = host.max {
             // A publication that lowers the limit leaves the connections in progress alone, and so does one that lags.
             let lowest = self.manager.published().next().and_then(|newest| find(&newest.hosts, chosen)?.max);
@@ -70,7 +93,8 @@ impl World {
         if host.status == HostStatus::Down {
             self.tally.last_resorts += 1;
             let better = spec.hosts.iter().find(|other| {
-                other.status == HostStatus::Up && other.weight > 0 && !script.attempts.contains(&other.addr)
+                let is_up = other.status == HostStatus::Up && other.weight > 0;
+                is_up && !script.attempts.contains(&other.addr) && may_serve(other, script.client)
             });
             // Retries after local failures forget what was tried here; that is the only way to be asked again.
             assert!(better.is_none(), "{chosen} is down, and {better:?} was not tried");
@@ -80,12 +104,21 @@ impl World {
 
     /// A client is given up only when every host that its reactor knew and wanted has been tried.
     pub(crate) fn check_loss(&mut self, number: usize, key: Key) {
-        let attempts = self.script(number, key).attempts.clone();
+        let Script { attempts, client, .. } = self.script(number, key).clone();
         let Some(spec) = self.reactors[number].spec.clone() else { return };
-        for host in spec.hosts.iter().filter(|host| host.weight > 0) {
+        for host in spec.hosts.iter().filter(|host| host.weight > 0 && may_serve(host, client)) {
             let full = host.max.is_some_and(|max| host.counters.open() >= max);
             assert!(full || attempts.contains(&host.addr), "a client was given up, and {} was not tried", host.addr);
         }
+    }
+
+    /// A client is denied only by the service's list, or by those of all hosts that its reactor knew and wanted.
+    pub(crate) fn check_denial(&mut self, number: usize, key: Key) {
+        let client = self.script(number, key).client;
+        let Some(spec) = self.reactors[number].spec.clone() else { return };
+        let denied = spec.entrance.acl.as_ref().is_some_and(|acl| !acl.permits(client.ip()));
+        let could = spec.hosts.iter().find(|host| host.weight > 0 && may_serve(host, client));
+        assert!(denied || could.is_none(), "{client} was denied, and {could:?} permits it");
     }
 
     /// Nobody is left, every counter is back, every reactor has the last generation, every host is up.
@@ -117,6 +150,10 @@ impl World {
     }
 }
 
-fn find(hosts: &[HostSpec], addr: SocketAddr) -> Option<&HostSpec> {
+fn may_serve(host: &HostSpec, client: Endpoint) -> bool {
+    host.acl.as_ref().is_none_or(|acl| acl.permits(client.ip()))
+}
+
+fn find(hosts: &[HostSpec], addr: Endpoint) -> Option<&HostSpec> {
     hosts.iter().find(|host| host.addr == addr)
 }

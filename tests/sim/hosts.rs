@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use director::config::{Address, Config, Group, Host, Manager, Service};
+use director::config::{Acl, Address, Config, Entrance, Group, Host, Manager, Service};
+use director::model::access::{Net, Rule, Verdict};
+use director::model::address::Endpoint;
+use director::model::clients::ClientLimits;
 use director::model::outcome::{Blame, Fault};
 use director::model::rng::Rng;
 use director::model::scheduler::SchedulerKind;
@@ -51,14 +54,14 @@ impl Mood {
     }
 }
 
-pub(crate) fn addr(host: u64) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, u8::try_from(host).unwrap()], 80))
+pub(crate) fn addr(host: u64) -> Endpoint {
+    Endpoint::Ip(([10, 0, 0, u8::try_from(host).unwrap()], 80).into())
 }
 
-pub(crate) fn index(addr: SocketAddr) -> usize {
+pub(crate) fn index(addr: Endpoint) -> usize {
     match addr {
-        SocketAddr::V4(addr) => addr.ip().octets()[3].into(),
-        SocketAddr::V6(_) => panic!("no such host"),
+        Endpoint::Ip(SocketAddr::V4(addr)) => addr.ip().octets()[3].into(),
+        Endpoint::Ip(SocketAddr::V6(_)) | Endpoint::Unix(_) => panic!("no such host"),
     }
 }
 
@@ -73,10 +76,11 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         let state = [AdminState::Up, AdminState::Drain, AdminState::Down][usize::try_from(rng.below(24)).unwrap() / 10];
         hosts.push(Host {
             name: format!("h{host}"),
-            address: Address::Socket(addr(host)),
+            address: Address::Socket(addr(host).as_ip().unwrap()),
             weight,
             max,
             state,
+            acl: rng.one_in(4).then(|| "one".to_owned()),
             connect: ConnectOptions::default(),
         });
     }
@@ -92,6 +96,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         fin_timeout: Some(Duration::from_secs(1)),
         max_connections: rng.one_in(4).then_some(30),
         access_log: true,
+        entrance: entrance(rng),
     };
     let manager = Manager {
         host_check: Duration::from_millis(200 + rng.below(1000)),
@@ -101,6 +106,9 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         fall: 1 + u32::try_from(rng.below(3)).unwrap(),
         config_check: None,
     };
+    // The first client, and not the second.
+    let denied = Rule { verdict: Verdict::Deny, net: Net::single(client(1).ip()) };
+    let acl = Acl { name: "one".into(), default: Verdict::Permit, rules: vec![denied] };
     Config {
         services: vec![service],
         manager,
@@ -109,5 +117,25 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         status: None,
         admin: None,
         control: None,
+        acls: vec![acl],
     }
+}
+
+/// Clients that there are.
+pub(crate) const CLIENTS: u64 = 3;
+
+pub(crate) fn client(number: u64) -> Endpoint {
+    Endpoint::Ip(([192, 0, 2, u8::try_from(number).unwrap()], 5000).into())
+}
+
+/// Sometimes a list, sometimes limits, seldom with another table.
+fn entrance(rng: &mut Rng) -> Entrance {
+    let acl = rng.one_in(8).then(|| "one".to_owned());
+    let max = rng.one_in(3).then(|| 1 + u32::try_from(rng.below(20)).unwrap());
+    let rate = rng.one_in(6).then_some(40);
+    let mut entrance = Entrance { acl, limits: ClientLimits { max, rate }, ..Entrance::default() };
+    if rng.one_in(6) {
+        entrance.room.clients = 8;
+    }
+    entrance
 }

@@ -1,12 +1,12 @@
 //! The world: what exists, what happens next, and what each happening does.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Due, Key, Next, Target, Traffic};
 use director::manager::{Effect, Event, Manager, Settings};
+use director::model::address::Endpoint;
 use director::model::counters::HostCounters;
 use director::model::id::{HostId, ServiceId};
 use director::model::limits::{CONNECT_TIMEOUT, EXACT_HOSTS_MAX, FIN_TIMEOUT, IDLE_TIMEOUT};
@@ -18,6 +18,7 @@ use director::model::socket_options::ConnectOptions;
 use director::model::time::Moment;
 
 use super::hosts::{self, HOSTS, Mood};
+use super::tally::Tally;
 
 pub(crate) const REACTORS: usize = 3;
 const S: ServiceId = ServiceId(0);
@@ -25,13 +26,16 @@ const S: ServiceId = ServiceId(0);
 /// What the shell keeps of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
-    pub(crate) target: Option<SocketAddr>,
+    pub(crate) target: Option<Endpoint>,
     pub(crate) host: Option<HostId>,
     pub(crate) attempt: u32,
-    pub(crate) attempts: Vec<SocketAddr>,
+    pub(crate) attempts: Vec<Endpoint>,
     pub(crate) failed: Vec<(HostId, u64)>,
     pub(crate) connected: bool,
     pub(crate) opened: u64,
+    pub(crate) client: Endpoint,
+    /// It is counted in the table of clients of this number.
+    pub(crate) table: Option<u16>,
 }
 
 pub(crate) struct Reactor {
@@ -47,36 +51,6 @@ enum Happening {
     Probed(HostId, Result<Duration, Blame>),
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) opened: u64,
-    pub(crate) served: u64,
-    pub(crate) moved_on: u64,
-    pub(crate) waited: u64,
-    pub(crate) given_up: u64,
-    pub(crate) panics: u64,
-    pub(crate) reloads: u64,
-    pub(crate) publications: u64,
-    pub(crate) reports_lost: u64,
-    pub(crate) last_resorts: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        let Self { opened, served, moved_on, waited, given_up, panics, reloads, publications, .. } = other;
-        self.opened += opened;
-        self.served += served;
-        self.moved_on += moved_on;
-        self.waited += waited;
-        self.given_up += given_up;
-        self.panics += panics;
-        self.reloads += reloads;
-        self.publications += publications;
-        self.reports_lost += other.reports_lost;
-        self.last_resorts += other.last_resorts;
-    }
-}
-
 pub(crate) struct World {
     seed: u64,
     pub(crate) rng: Rng,
@@ -84,7 +58,7 @@ pub(crate) struct World {
     pub(crate) reactors: Vec<Reactor>,
     pub(crate) manager: Manager,
     pub(crate) moods: Vec<Mood>,
-    pub(crate) counters: BTreeMap<HostId, (SocketAddr, Arc<HostCounters>)>,
+    pub(crate) counters: BTreeMap<HostId, (Endpoint, Arc<HostCounters>)>,
     pub(crate) tally: Tally,
     agenda: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -192,6 +166,9 @@ impl World {
     fn open(&mut self) {
         let number = usize::try_from(self.rng.below(REACTORS as u64)).unwrap();
         let (now, opened) = (self.now(), self.millis);
+        let client = hosts::client(self.rng.below(hosts::CLIENTS));
+        let table = self.reactors[number].spec.as_ref().and_then(|spec| spec.entrance.clients.as_ref());
+        let table = table.map(|table| table.number());
         let script = Script {
             target: None,
             host: None,
@@ -200,8 +177,9 @@ impl World {
             failed: Vec::new(),
             connected: false,
             opened,
+            client,
+            table,
         };
-        let client = SocketAddr::from(([192, 0, 2, 1], 5000));
         let balancer = &mut self.reactors[number].balancer;
         if !balancer.reserve(S, false) {
             return;
@@ -210,6 +188,16 @@ impl World {
         self.tally.opened += 1;
         if next == Next::Wait {
             self.tally.waited += 1;
+        }
+        if next == Next::Close(CloseReason::ClientLimit) {
+            self.tally.limited += 1;
+            self.script(number, key).table = None;
+        }
+        let acl = self.reactors[number].spec.as_ref().and_then(|spec| spec.entrance.acl.clone());
+        if next == Next::Close(CloseReason::Denied) {
+            self.tally.denied += 1;
+        } else {
+            assert!(acl.is_none_or(|acl| acl.permits(client.ip())), "{client} is let in");
         }
         self.advance(number, key, next);
     }
@@ -247,6 +235,9 @@ impl World {
     fn close(&mut self, number: usize, key: Key, reason: CloseReason) {
         if reason == CloseReason::NoHost {
             self.check_loss(number, key);
+        }
+        if reason == CloseReason::Denied {
+            self.check_denial(number, key);
         }
         if matches!(reason, CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::Local) {
             self.tally.given_up += 1;
@@ -373,7 +364,7 @@ impl World {
         }
     }
 
-    fn probe(&mut self, host: HostId, addr: SocketAddr, timeout: Duration) {
+    fn probe(&mut self, host: HostId, addr: Endpoint, timeout: Duration) {
         let timeout = u64::try_from(timeout.as_millis()).unwrap();
         let mood = self.moods[hosts::index(addr)];
         let (wait, result) = match mood.connect(&mut self.rng) {

@@ -11,7 +11,7 @@ use director::model::counters::ListenerCounters;
 use director::model::id::{HostId, ListenerId, ServiceId};
 use director::model::report::Report;
 use director::model::scheduler::SchedulerKind;
-use director::model::service::{HostSpec, ListenerSpec, ServiceSpec};
+use director::model::service::{Entrance, Fastclose, HostSpec, ListenerSpec, ServiceSpec};
 use director::model::status::HostStatus;
 use director::model::update::Update;
 use director::reactor::{Reactors, Settings, Splice};
@@ -65,7 +65,8 @@ impl Plane {
         let socket = listen("127.0.0.1:0".parse().unwrap(), 128).unwrap();
         let addr = socket.local_addr().unwrap();
         let id = ListenerId(self.listeners.fetch_add(1, Relaxed));
-        let listener = ListenerSpec { id, service: spec.id, addr, counters: Arc::clone(&self.listened) };
+        let listener =
+            ListenerSpec { id, service: spec.id, addr: addr.into(), proxy: None, counters: Arc::clone(&self.listened) };
         self.post(reactor, Update::Service(Arc::new(spec.clone())));
         self.post(reactor, Update::Listen(listener, Arc::new(socket)));
         addr
@@ -96,11 +97,12 @@ impl Plane {
 pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
     let host = |(number, (listener, max)): (u32, &(&TcpListener, Option<u32>))| HostSpec {
         id: HostId(id * 100 + number),
-        addr: listener.local_addr().unwrap(),
+        addr: listener.local_addr().unwrap().into(),
         weight: 1,
         max: *max,
         status: HostStatus::Up,
         may_meet_itself: false,
+        acl: None,
         outbound: None,
         counters: Arc::default(),
     };
@@ -115,6 +117,8 @@ pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
         fin_timeout: LONG,
         max_connections: None,
         access_log: true,
+        entrance: Entrance::default(),
+        fastclose: Fastclose::Off,
         rotation: Arc::default(),
         counters: Arc::default(),
     }

@@ -3,21 +3,21 @@
 use super::source::Source;
 
 /// The modules at the top of the crate.
-const MODULES: [&str; 10] =
-    ["model", "config", "balancer", "sys", "reactor", "manager", "admin", "ctl", "instance", "daemon"];
+const MODULES: [&str; 11] =
+    ["model", "config", "balancer", "sys", "wire", "reactor", "manager", "admin", "ctl", "instance", "daemon"];
 
 /// What a file may name of the crate, itself left out; `None`: everything.
 fn allowed(path: &str) -> Option<&'static [&'static str]> {
     let (module, rest) = module_of(path);
     match module {
         "model" => Some(&[]),
-        "config" | "balancer" | "sys" => Some(&["model"]),
-        "reactor" => Some(&["balancer", "model", "sys"]),
-        "manager" if is_shell(rest) => Some(&["config", "model", "sys"]),
+        "config" | "balancer" | "sys" | "wire" => Some(&["model"]),
+        "reactor" => Some(&["balancer", "model", "sys", "wire"]),
+        "manager" if is_shell(rest) => Some(&["config", "model", "sys", "wire"]),
         "manager" => Some(&["config", "model"]),
         "admin" => Some(&["config", "model", "sys"]),
         "ctl" => Some(&["admin", "config", "model"]),
-        "instance" => Some(&["admin", "balancer", "config", "manager", "model", "reactor", "sys"]),
+        "instance" => Some(&["admin", "balancer", "config", "manager", "model", "reactor", "sys", "wire"]),
         _ => None,
     }
 }

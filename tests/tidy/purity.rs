@@ -9,6 +9,7 @@ pub(crate) fn check_brains(sources: &[Source]) -> Vec<String> {
     for source in sources.iter().filter(|source| source.path.starts_with("src/")) {
         let never: &[&str] = match module_of(&source.path) {
             ("balancer", _) => &["mio", "Instant", "SystemTime", "HashMap", "HashSet"],
+            ("wire", _) => &["mio", "Instant", "SystemTime"],
             ("manager", rest) if !is_shell(rest) => &["mio", "Instant", "SystemTime"],
             _ => &[],
         };

@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::acls::read_list;
 use super::input::{Object, value};
 use super::tell::done;
 use super::{Call, Outcome, Step};
 use crate::admin::auth::password;
-use crate::model::change::{Attributes, Change, GroupRef, HostRef, Refusal};
+use crate::admin::json;
+use crate::model::change::{AclTexts, Attributes, Change, GroupRef, HostRef, Refusal};
 use crate::model::command::{Command, Difference};
 
 /// What stands in the place of a password's hash.
@@ -64,6 +66,9 @@ fn read(value: Value) -> Result<Change, Refusal> {
         "add-user" => Change::AddUser { user: object.need(&["user"])?, attributes: hashed(attributes)? },
         "set-user" => Change::SetUser { user: object.need(&["user"])?, attributes: hashed(attributes)? },
         "remove-user" => Change::RemoveUser { user: object.need(&["user"])? },
+        "add-acl" => Change::AddAcl { acl: object.need(&["acl"])?, list: read_list(&mut object)? },
+        "set-acl" => Change::SetAcl { acl: object.need(&["acl"])?, list: read_list(&mut object)? },
+        "remove-acl" => Change::RemoveAcl { acl: object.need(&["acl"])? },
         "set-manager" => Change::SetManager { attributes },
         "set-log" => Change::SetLog { file: object.text("file")? },
         _ => return Err(Refusal::invalid(format!("{op:?} is no change, expected add-host, set-host or another"))),
@@ -94,6 +99,10 @@ pub(super) fn hashed(attributes: Attributes) -> Result<Attributes, Refusal> {
 pub(super) fn difference(difference: &Difference) -> Value {
     let change = difference.change.as_ref().map(write);
     json!({ "change": change, "what": difference.what, "effect": difference.effect })
+}
+
+fn with_list(op: &str, acl: &str, list: &AclTexts) -> Value {
+    json!({ "op": op, "acl": acl, "default": list.default, "rules": json::rules(list) })
 }
 
 /// A change as [`read`] takes it.
@@ -157,6 +166,9 @@ fn write(change: &Change) -> Value {
         Change::AddUser { user, attributes } => one("add-user", &[("user", Some(user))], Some(attributes)),
         Change::SetUser { user, attributes } => one("set-user", &[("user", Some(user))], Some(attributes)),
         Change::RemoveUser { user } => one("remove-user", &[("user", Some(user))], None),
+        Change::AddAcl { acl, list } => with_list("add-acl", acl, list),
+        Change::SetAcl { acl, list } => with_list("set-acl", acl, list),
+        Change::RemoveAcl { acl } => one("remove-acl", &[("acl", Some(acl))], None),
         Change::SetManager { attributes } => one("set-manager", &[], Some(attributes)),
         Change::SetLog { file } => one("set-log", &[("file", file.as_deref())], None),
     }
@@ -173,6 +185,8 @@ mod tests {
         let group = GroupRef { service: service.clone(), group: String::from("g") };
         let host = HostRef { service: service.clone(), group: None, host: String::from("h") };
         let user = String::from("u");
+        let rules = [("permit", "10.0.0.0/8"), ("deny", "::/0")].map(|(verdict, net)| (verdict.into(), net.into()));
+        let list = AclTexts { default: String::from("deny"), rules: rules.to_vec() };
         vec![
             Change::AddService { service: service.clone(), listen: listen.clone(), attributes: Attributes::default() },
             Change::SetService { service: service.clone(), attributes: attributes.clone() },
@@ -195,7 +209,10 @@ mod tests {
             Change::RemoveAllHosts { group },
             Change::AddUser { user: user.clone(), attributes: attributes.clone() },
             Change::SetUser { user: user.clone(), attributes: attributes.clone() },
-            Change::RemoveUser { user },
+            Change::RemoveUser { user: user.clone() },
+            Change::AddAcl { acl: user.clone(), list: list.clone() },
+            Change::SetAcl { acl: user.clone(), list },
+            Change::RemoveAcl { acl: user },
             Change::SetManager { attributes },
             Change::SetLog { file: None },
             Change::SetLog { file: Some(String::from("/f")) },
@@ -221,6 +238,11 @@ mod tests {
             json!({"op": "remove-service"}),
             json!({"op": "remove-service", "service": "s", "grup": "g"}),
             json!({"op": "set-host", "service": "s", "host": "h", "attributes": []}),
+            json!({"op": "set-acl", "acl": "a", "rules": []}),
+            json!({"op": "set-acl", "acl": "a", "default": "deny"}),
+            json!({"op": "set-acl", "acl": "a", "default": "deny", "rules": ["10.0.0.0/8"]}),
+            json!({"op": "set-acl", "acl": "a", "default": "deny", "rules": [{"permit": "::1", "deny": "::2"}]}),
+            json!({"op": "set-acl", "acl": "a", "default": "deny", "rules": [{"permit": "::1"}], "acls": 1}),
             json!({"op": "add-user", "user": "u", "attributes": {"password": "clear"}}),
         ] {
             assert!(read(value.clone()).is_err(), "{value}");

@@ -73,6 +73,8 @@ fn services(text: &mut Text, snapshot: &Snapshot) {
     each("director_service_retries_total", "counter", "Attempts after the first that clients needed.", |service| {
         Some(service.retries)
     });
+    let help = "Clients let in without being counted, because the table of clients had no room.";
+    each("director_service_uncounted_total", "counter", help, |service| Some(service.uncounted));
     let mut family = text.family("director_service_closed_total", "counter", "Sessions closed, by reason.");
     for service in &snapshot.services {
         for (reason, count) in CloseReason::NAMES.iter().zip(service.closed) {

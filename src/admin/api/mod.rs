@@ -1,6 +1,7 @@
 //! What can be asked over HTTP: a table of routes, and a thin function for each that turns a request into a command and
 //! the reply into text. Nothing here has a socket or waits.
 
+mod acls;
 pub(super) mod ancestors;
 mod changes;
 mod configs;

@@ -1,7 +1,7 @@
 //! The table of everything that can be asked.
 
 use super::Access::{Change, Look, LookOrLocal, OldChange, Open};
-use super::{Route, ancestors, changes, configs, pages, services, sessions, status, users};
+use super::{Route, acls, ancestors, changes, configs, pages, services, sessions, status, users};
 use crate::admin::http::Method::{self, Delete, Get, Head, Patch, Post, Put};
 
 macro_rules! routes {
@@ -80,6 +80,11 @@ routes! {
     Get "/api/v1/users/{user}" Look users::one;
     Patch "/api/v1/users/{user}" Change users::set;
     Delete "/api/v1/users/{user}" Change users::remove;
+    Get "/api/v1/acls" Look acls::list;
+    Post "/api/v1/acls" Change acls::add;
+    Get "/api/v1/acls/{acl}" Look acls::one;
+    Put "/api/v1/acls/{acl}" Change acls::put;
+    Delete "/api/v1/acls/{acl}" Change acls::remove;
     Get "/api/v1/config" Look configs::show;
     Put "/api/v1/config" Change configs::load;
     Get "/api/v1/config/diff" Look configs::diff;

@@ -36,6 +36,8 @@ export function updateCharts(charts, track, open) {
 
 /** How a client's connection may end that it should not; the words are the balancer's. */
 const UNSERVED = ["no-host", "connect-timeout", "queue-full", "local", "panicked"];
+/** How a client's connection ends that is not let in. */
+const TURNED_AWAY = ["denied", "client-limit", "proxy-header"];
 
 /** One service. */
 export class ServiceView {
@@ -125,16 +127,17 @@ export class ServiceView {
 
   #updateFacts(service) {
     const unserved = UNSERVED.filter((reason) => service.closed[reason] > 0);
+    const each = (reasons) =>
+      reasons.length === 0 ? "0" : reasons.map((reason) => `${count(service.closed[reason])} ${reason}`).join(", ");
     const limit = service.max_connections === null ? "" : ` of ${count(service.max_connections)}`;
     const facts = [
       ["Open", count(service.open) + limit],
       ["Accepted", count(service.accepted)],
       ["Waiting for a host", count(service.waiting)],
       ["Passed on to another host", count(service.retries)],
-      [
-        "Not served",
-        unserved.length === 0 ? "0" : unserved.map((reason) => `${count(service.closed[reason])} ${reason}`).join(", "),
-      ],
+      ["Not served", each(unserved)],
+      ["Clients that may come", clients(service)],
+      ["Turned away", each(TURNED_AWAY.filter((reason) => service.closed[reason] > 0))],
       ["Timeouts", timeouts(service)],
     ];
     for (const [name, value] of facts) this.#fact(name, value, name === "Not served" && unserved.length > 0);
@@ -150,6 +153,14 @@ export class ServiceView {
     setText(shown, value);
     setAttribute(shown, "data-bad", isBad ? "" : null);
   }
+}
+
+function clients({ acl, client_max: max, client_rate: rate, uncounted }) {
+  const parts = [acl === null ? "all" : `those of the list ${acl}`];
+  if (max !== null) parts.push(`each with up to ${count(max)}`);
+  if (rate !== null) parts.push(`up to ${count(rate)} a second each`);
+  if (uncounted > 0) parts.push(`${count(uncounted)} not counted`);
+  return parts.join(", ");
 }
 
 function timeouts(service) {

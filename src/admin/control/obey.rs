@@ -8,9 +8,11 @@ use super::answer;
 use super::blocks;
 use super::connection::{Connection, State};
 use super::rights::Rights;
-use crate::admin::Desk;
+use crate::admin::words::show;
 use crate::admin::words::spec::Known;
 use crate::admin::words::{self, Ask, Does, View, Wait, Wire};
+use crate::admin::{Desk, json};
+use crate::config::{Config, closest};
 use crate::model::command::{Command, Source};
 use crate::model::limits::CONTROL_ANSWER_WAIT;
 
@@ -108,6 +110,7 @@ fn begin(
             connection.state = State::Following { after };
             return Ok(Outcome::Follow);
         }
+        Does::Acls(name) => return acls(desk, connection, name.as_deref(), now),
         Does::Help(words) => {
             let lines = words::help::help(&words, false).map_err(|misuse| ("usage", misuse.0))?;
             let bytes = answer::lines(connection.mode, &lines, || json!({ "text": lines.join("\n") }));
@@ -119,6 +122,26 @@ fn begin(
     };
     connection.state = State::Waiting { until: now + CONTROL_ANSWER_WAIT, view, bare };
     Ok(Outcome::Ask(command))
+}
+
+/// Tells of the access lists, or of the one of that name. They are in the configuration: nobody is asked.
+fn acls(desk: &Desk, connection: &mut Connection, name: Option<&str>, now: Instant) -> Result<Outcome, Refused> {
+    let (config, paint) = (desk.current().get(), answer::paint(connection.mode));
+    let bytes = match name {
+        None => answer::lines(connection.mode, &show::acls(&config, paint), || json!({ "acls": json::acls(&config) })),
+        Some(name) => {
+            let acl = config.acl(name).ok_or_else(|| ("not-found", no_acl(&config, name)))?;
+            answer::lines(connection.mode, &show::acl(&config, acl, paint), || json::acl(&config, acl))
+        }
+    };
+    connection.say(&bytes, now);
+    Ok(Outcome::Answered)
+}
+
+fn no_acl(config: &Config, name: &str) -> String {
+    let near = closest(name, config.acls.iter().map(|acl| acl.name.as_str()));
+    let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+    format!("no access list {name:?}{hint}")
 }
 
 /// The balancer opens no file whose name came over the socket.

@@ -49,6 +49,11 @@ impl Body {
         Ok(Self { taken: Vec::new(), most, rest })
     }
 
+    /// Bytes that have come so far.
+    pub(crate) const fn held(&self) -> usize {
+        self.taken.len()
+    }
+
     /// Takes what belongs to it off the front of `bytes`.
     ///
     /// # Errors

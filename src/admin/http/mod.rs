@@ -20,7 +20,7 @@ pub(crate) use target::Arguments;
 /// Why a request is not taken: the connection ends with this answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bad {
-    /// 400, 411, 413, 414, 417, 431, 501 or 505.
+    /// 400, 408, 411, 413, 414, 417, 431, 501, 503 or 505.
     pub(crate) status: u16,
     /// In words.
     pub(crate) why: &'static str,
@@ -39,6 +39,11 @@ impl Bad {
     /// It took too long.
     pub(crate) const fn late() -> Self {
         Self::new(408, "the request took too long")
+    }
+
+    /// There is no room for its body beside those of others.
+    pub(crate) const fn full() -> Self {
+        Self::new(503, "too much is being sent at this moment; try again")
     }
 
     const fn request(why: &'static str) -> Self {

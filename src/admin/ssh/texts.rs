@@ -21,6 +21,8 @@ pub(super) fn server(server: &Server<'_>) -> String {
     let listen = match listen {
         Address::Socket(address) => address.to_string(),
         Address::Name { host, port } => format!("{host}:{port}"),
+        // The configuration has none such here.
+        Address::Unix(name) => name.to_string(),
     };
     let root = if *is_root { "forced-commands-only" } else { "no" };
     let directory = directory.display();

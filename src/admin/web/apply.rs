@@ -8,6 +8,7 @@ use crate::config::Web;
 impl Server {
     /// The configuration says this now.
     pub(super) fn apply(&mut self, web: Option<Web>) {
+        self.guard();
         if let Some(next) = &mut self.preparing {
             *next = Some(web);
             return;
@@ -17,6 +18,19 @@ impl Server {
             _ if is_same => {}
             None => self.leave(),
             Some(web) => self.prepare(web),
+        }
+    }
+
+    /// Lets nobody in whom the page's access list forbids, and closes the connections of those that it forbids now: who
+    /// is shut out of the administration is out.
+    pub(super) fn guard(&mut self) {
+        let config = self.desk.current().get();
+        let web = config.admin.as_ref().and_then(|admin| admin.web.as_ref());
+        let list = web.and_then(|web| config.acl(web.acl.as_deref()?));
+        if self.gate.take(list) {
+            let shut_out = self.conns.iter().filter(|(_, conn)| !self.gate.permits(conn.peer.ip()));
+            let slots: Vec<usize> = shut_out.map(|(slot, _)| slot).collect();
+            slots.into_iter().for_each(|slot| self.close(slot));
         }
     }
 

@@ -139,6 +139,7 @@ fn names(web: &Web) -> Vec<String> {
         Address::Socket(address) if address.ip().is_unspecified() => None,
         Address::Socket(address) => Some(address.ip().to_string()),
         Address::Name { host, .. } => Some(host.clone()),
+        Address::Unix(_) => None,
     };
     names.extend(own);
     let bare = |name: &String| name.trim_matches(['[', ']']).to_owned();

@@ -23,6 +23,7 @@ impl Hosts {
                 names.push(host.to_ascii_lowercase());
                 None
             }
+            Address::Unix(_) => None,
         };
         Self { names, listen }
     }

@@ -13,8 +13,8 @@ use crate::admin::http::{Answer, Bad, Body, Content, Framing, Head, Method, Prog
 use crate::model::change::Refusal;
 use crate::model::command::{Command, Origin, Reply};
 use crate::model::limits::{
-    MANAGER_CHANGE_WITHIN, MANAGER_WITHIN, WEB_BODY_BYTES_MAX, WEB_FORM_BYTES_MAX, WEB_IDLE, WEB_REQUEST_WITHIN,
-    WEB_STREAMS_MAX,
+    MANAGER_CHANGE_WITHIN, MANAGER_WITHIN, WEB_BODIES_BYTES_MAX, WEB_BODY_BYTES_MAX, WEB_FORM_BYTES_MAX, WEB_IDLE,
+    WEB_REQUEST_WITHIN, WEB_STREAMS_MAX,
 };
 
 /// Reads of a connection in one turn of the loop.
@@ -69,7 +69,7 @@ impl Server {
                 }
             },
             Stage::Body(_, body) => match body.take(&mut conn.input) {
-                Ok(Progress::More) => false,
+                Ok(Progress::More) => self.refuse_too_much(now, slot),
                 Ok(Progress::Whole(bytes)) => {
                     if let Stage::Body(asked, _) = std::mem::replace(&mut conn.stage, Stage::Head) {
                         self.call(now, slot, *asked, bytes);
@@ -85,6 +85,18 @@ impl Server {
                 false
             }
         }
+    }
+
+    /// Refuses a large body for which there is no room beside the others that are on their way. Returns whether it was.
+    fn refuse_too_much(&mut self, now: Instant, slot: usize) -> bool {
+        let held = |conn: &Conn| if let Stage::Body(_, body) = &conn.stage { body.held() } else { 0 };
+        if self.conns.get(slot).is_none_or(|conn| held(conn) <= WEB_FORM_BYTES_MAX)
+            || self.conns.iter().map(|(_, conn)| held(conn)).sum::<usize>() <= WEB_BODIES_BYTES_MAX
+        {
+            return false;
+        }
+        self.conns[slot].answer_bad(now, Bad::full());
+        true
     }
 
     /// A request has come: may it in?

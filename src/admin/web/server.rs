@@ -19,6 +19,7 @@ use super::certificate::TARGET;
 use super::conn::{Conn, READ_BYTES, Rank};
 use super::door::Door;
 use super::follow::Following;
+use super::gate::Gate;
 use super::repeats::Repeats;
 use super::site::Site;
 use super::snapshots::Snapshots;
@@ -88,6 +89,7 @@ pub(super) struct Server {
     pub(super) state: Option<PathBuf>,
     pub(super) served: Option<Served>,
     pub(super) conns: Slab<Conn>,
+    pub(super) gate: Gate,
     pub(super) door: Door,
     pub(super) snapshots: Snapshots,
     pub(super) following: Following,
@@ -133,6 +135,7 @@ impl Server {
             state,
             served: None,
             conns: Slab::new(),
+            gate: Gate::default(),
             door,
             snapshots: Snapshots::new(now),
             following: Following::new(now),
@@ -147,6 +150,7 @@ impl Server {
             stopping: None,
             again: Vec::new(),
         };
+        server.guard();
         server.keep_spare();
         Ok(server)
     }
@@ -248,11 +252,15 @@ impl Server {
     }
 
     fn admit(&mut self, now: Instant, socket: TcpStream) {
+        let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr()) else { return };
+        // Before anybody else loses a place for it.
+        if !self.gate.permits(peer.ip()) {
+            return log::debug!(target: TARGET, "{peer} may not reach the administration page");
+        }
         if self.conns.len() >= WEB_CONNECTIONS_MAX && !self.make_room(now, Duration::ZERO) {
             return;
         }
         let tls = self.served.as_ref().and_then(|served| served.site.tls.as_ref()).map(|tls| &tls.config);
-        let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr()) else { return };
         // Best effort: without it an answer comes later.
         let _ = socket.set_nodelay(true);
         let Ok(wire) = Wire::new(socket, tls) else { return };

@@ -39,6 +39,8 @@ fn bind(listen: &Address) -> Result<TcpListener, String> {
     let addresses: Vec<SocketAddr> = match listen {
         Address::Socket(address) => vec![*address],
         Address::Name { host, port } => (host.as_str(), *port).to_socket_addrs().map_err(failed)?.collect(),
+        // The configuration has none such here.
+        Address::Unix(_) => Vec::new(),
     };
     let first = addresses.first().ok_or_else(|| format!("{listen} has no address to listen on"))?;
     let bound = listener::probe_free(*first).and_then(|()| TcpListener::bind(first)).map_err(failed)?;

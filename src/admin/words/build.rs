@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::matched::Matched;
 use super::spec::{Spec, Verb};
 use super::{Client, Does, Form, Misuse, Mode, Shell, View, Wait, Wire, place, search};
-use crate::model::change::{Attributes, Change, GroupRef, HostRef};
+use crate::model::change::{AclTexts, Attributes, Change, GroupRef, HostRef};
 use crate::model::command::{Command, SessionSearch, Source, Target};
 use crate::model::scheduler::SchedulerKind;
 
@@ -30,6 +30,9 @@ pub(super) fn build(spec: &Spec, mut words: Matched) -> Result<Does, Misuse> {
         | Verb::ListenAdd
         | Verb::ListenSet
         | Verb::ListenDel => Ok(service(spec.verb, w)?),
+        Verb::AclList => Ok(Does::Acls(None)),
+        Verb::AclShow => Ok(Does::Acls(Some(w.one()))),
+        Verb::AclAdd | Verb::AclSet | Verb::AclDel => acl(spec.verb, w),
         Verb::UserAdd | Verb::UserSet | Verb::UserDel | Verb::ManagerSet | Verb::LogFile => setting(spec.verb, w),
         Verb::ConfigDiff
         | Verb::ConfigSave
@@ -224,6 +227,20 @@ fn setting(verb: Verb, w: &mut Matched) -> Result<Does, Misuse> {
         Verb::LogFile => Change::SetLog { file: w.maybe() },
         _ => Change::SetManager { attributes: w.some_attributes()? },
     }))
+}
+
+fn acl(verb: Verb, w: &mut Matched) -> Result<Does, Misuse> {
+    let acl = w.one();
+    if verb == Verb::AclDel {
+        return Ok(change(Change::RemoveAcl { acl }));
+    }
+    let word = w.one();
+    let wrong = || {
+        Misuse::new(format!("{word:?} says nothing of whom no rule is about, expected default=permit or default=deny"))
+    };
+    let default = word.strip_prefix("default=").ok_or_else(wrong)?.to_owned();
+    let list = AclTexts { default, rules: std::mem::take(&mut w.rules) };
+    Ok(change(if verb == Verb::AclAdd { Change::AddAcl { acl, list } } else { Change::SetAcl { acl, list } }))
 }
 
 fn configuration(verb: Verb, w: &mut Matched) -> Result<Does, Misuse> {

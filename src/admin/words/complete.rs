@@ -15,6 +15,8 @@ pub struct Names {
     pub hosts: Vec<(String, String, String)>,
     /// Administrators.
     pub users: Vec<String>,
+    /// Access lists.
+    pub acls: Vec<String>,
 }
 
 /// A word, and what it is.
@@ -35,6 +37,8 @@ pub enum Next {
     File,
 }
 
+const VERDICT: Kind = Kind::Of(&["permit", "deny"]);
+
 /// What the last of these words may become; the others are whole. `client` tells whether commands of `directorctl` count.
 #[must_use]
 pub fn complete(words: &[String], names: &Names, client: bool) -> Next {
@@ -54,11 +58,15 @@ pub fn complete(words: &[String], names: &Names, client: bool) -> Next {
         Some(Arg::One(_, Kind::File) | Arg::Maybe(_, Kind::File)) => return Next::File,
         Some(Arg::One(_, kind) | Arg::Maybe(_, kind)) => found.extend(words_of(kind, names, client)),
         Some(Arg::Pairs(pairs)) => found.extend(pairs_of(pairs, last, names)),
+        // Verdicts and networks take turns.
+        Some(Arg::Rules) if (position + 1 - spec.args.len()).is_multiple_of(2) => {
+            found.extend(words_of(VERDICT, names, client))
+        }
         Some(Arg::Rest("COMMAND")) => found.extend(words_of(Kind::Command, names, client)),
         Some(Arg::Rest(_)) if spec.name == "kill" => {
             found.extend(pairs_of(Pairs::Of(&["client", "host", "service", "local"]), last, names));
         }
-        Some(Arg::Rest(_)) | None => {}
+        Some(Arg::Rules | Arg::Rest(_)) | None => {}
     }
     found.retain(|candidate| candidate.word.starts_with(last.as_str()));
     Next::Words(found)
@@ -121,7 +129,7 @@ fn positions(spec: &Spec, before: &[String]) -> usize {
 }
 
 fn arg_at(spec: &Spec, position: usize) -> Option<Arg> {
-    let last = spec.args.last().copied().filter(|arg| matches!(arg, Arg::Pairs(_) | Arg::Rest(_)));
+    let last = spec.args.last().copied().filter(|arg| matches!(arg, Arg::Pairs(_) | Arg::Rules | Arg::Rest(_)));
     spec.args.get(position).copied().or(last)
 }
 
@@ -131,6 +139,7 @@ fn words_of(kind: Kind, names: &Names, client: bool) -> Vec<Candidate> {
         Kind::Group => names.groups.iter().map(|(s, g)| candidate(place::full2(s, g), "group")).collect(),
         Kind::Service => names.services.iter().map(|name| candidate(name.clone(), "service")).collect(),
         Kind::User => names.users.iter().map(|name| candidate(name.clone(), "administrator")).collect(),
+        Kind::Acl => names.acls.iter().map(|name| candidate(name.clone(), "access list")).collect(),
         Kind::Of(words) => words.iter().map(|word| candidate(*word, "")).collect(),
         Kind::Scheduler => SchedulerKind::ALL.map(|kind| candidate(kind.name(), "scheduler")).to_vec(),
         Kind::Command => commands("", &[], client),
@@ -147,6 +156,8 @@ fn pairs_of(pairs: Pairs, last: &str, names: &Names) -> Vec<Candidate> {
         "host" => Kind::Host,
         "service" => Kind::Service,
         "scheduler" => Kind::Scheduler,
+        "acl" => Kind::Acl,
+        "fastclose" => Kind::Of(&["up", "down", "both", "off"]),
         "state" => Kind::Of(&["up", "drain", "down"]),
         "access" => Kind::Of(&["full", "readonly"]),
         "fastopen" | "quick-ack" => Kind::Of(&["true", "false"]),
@@ -166,6 +177,7 @@ mod tests {
             groups: vec![("web".into(), "blue".into()), ("mail".into(), "g".into())],
             hosts: vec![("web".into(), "blue".into(), "a/b".into()), ("mail".into(), "g".into(), "m".into())],
             users: vec!["ann".into()],
+            acls: vec!["lan".into()],
         };
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         match complete(&words, &names, true) {
@@ -196,5 +208,13 @@ mod tests {
         assert_eq!(found(&["config", "load", ""]), ["(file)"]);
         assert_eq!(found(&["user", "del", "a"]), ["ann"]);
         assert_eq!(found(&["config", "show", "l"]), ["loaded"]);
+        assert_eq!(found(&["acl", "set", "l"]), ["lan"]);
+        assert_eq!(found(&["acl", "set", "lan", "default=d"]), ["default=deny"]);
+        let rule = ["acl", "set", "lan", "default=deny", "permit", "::1", ""];
+        assert_eq!(
+            [found(&rule[..5]), found(&rule[..6]), found(&rule)],
+            [vec!["permit"], vec![], vec!["permit", "deny"]]
+        );
+        assert_eq!(found(&["service", "set", "web", "acl="]), ["acl=lan"]);
     }
 }

@@ -4,7 +4,7 @@ use super::place::{show_group, show_host};
 use super::quote::join;
 use super::search;
 use crate::config::show_time;
-use crate::model::change::{Attributes, Change};
+use crate::model::change::{AclTexts, Attributes, Change};
 use crate::model::command::{Command, Source, Target};
 
 /// The line that [`super::parse`] reads as this command. None for what has none: several changes are several lines, and a
@@ -78,9 +78,17 @@ pub(super) fn change_line(change: &Change) -> String {
         Change::AddUser { user, attributes } => with("user add", &[user], texts(attributes)),
         Change::SetUser { user, attributes } => with("user set", &[user], texts(attributes)),
         Change::RemoveUser { user } => with("user del", &[user], Vec::new()),
+        Change::AddAcl { acl, list } => acl_line("acl add", acl, list),
+        Change::SetAcl { acl, list } => acl_line("acl set", acl, list),
+        Change::RemoveAcl { acl } => with("acl del", &[acl], Vec::new()),
         Change::SetManager { attributes } => with("manager set", &[], texts(attributes)),
         Change::SetLog { file } => with("log file", file.as_deref().as_slice(), Vec::new()),
     }
+}
+
+fn acl_line(name: &str, acl: &str, list: &AclTexts) -> String {
+    let rules = list.rules.iter().flat_map(|(verdict, net)| [verdict.clone(), net.clone()]);
+    with(name, &[acl, &format!("default={}", list.default)], rules.collect())
 }
 
 /// The line of a command, its arguments and pairs, none of which is taken for a flag.

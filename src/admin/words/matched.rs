@@ -3,6 +3,7 @@
 use super::Misuse;
 use super::spec::{Arg, Flag, Spec, Value};
 use crate::config::{closest, time};
+use crate::model::access::Verdict;
 use crate::model::change::Attributes;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub(super) struct Matched {
     ones: std::vec::IntoIter<String>,
     maybe: Option<String>,
     pub(super) pairs: Vec<(String, String)>,
+    pub(super) rules: Vec<(String, String)>,
     pub(super) rest: Vec<String>,
     flags: Vec<(&'static str, Option<String>)>,
 }
@@ -20,8 +22,14 @@ impl Matched {
     pub(super) fn of(spec: &Spec, words: &[String]) -> Result<Self, Misuse> {
         let (words, flags) = flags(spec, words)?;
         let mut words = words.into_iter();
-        let mut matched =
-            Self { ones: Vec::new().into_iter(), maybe: None, pairs: Vec::new(), rest: Vec::new(), flags };
+        let mut matched = Self {
+            ones: Vec::new().into_iter(),
+            maybe: None,
+            pairs: Vec::new(),
+            rules: Vec::new(),
+            rest: Vec::new(),
+            flags,
+        };
         let mut ones = Vec::new();
         for arg in spec.args {
             match arg {
@@ -31,6 +39,7 @@ impl Matched {
                 }
                 Arg::Maybe(..) => matched.maybe = words.next(),
                 Arg::Pairs(_) => matched.pairs = words.by_ref().map(|word| pair(&word)).collect::<Result<_, _>>()?,
+                Arg::Rules => matched.rules = rules(&mut words)?,
                 Arg::Rest(_) => matched.rest = words.by_ref().collect(),
             }
         }
@@ -120,6 +129,20 @@ fn unknown(spec: &Spec, name: &str) -> Misuse {
     let names = || spec.flags.iter().map(|flag: &Flag| flag.name);
     let hint = closest(name, names()).map_or_else(String::new, |near| format!("; did you mean --{near}?"));
     Misuse::new(format!("unknown flag --{name}{hint}"))
+}
+
+/// `permit NETWORK` and `deny NETWORK`, as often as there are any.
+fn rules(words: &mut impl Iterator<Item = String>) -> Result<Vec<(String, String)>, Misuse> {
+    let mut rules = Vec::new();
+    while let Some(verdict) = words.next() {
+        if Verdict::from_name(&verdict).is_none() {
+            return Err(Misuse::new(format!("{verdict:?} is no rule, expected permit NETWORK or deny NETWORK")));
+        }
+        let net = words.next();
+        let net = net.ok_or_else(|| Misuse::new(format!("the network is missing behind the last {verdict}")))?;
+        rules.push((verdict, net));
+    }
+    Ok(rules)
 }
 
 /// `NAME=TEXT`.

@@ -1,7 +1,7 @@
 //! The words of operators: one line ↔ one [`Command`]. Pure: nothing here asks anybody or reads a file.
 //!
 //! [`table`] has every command. [`parse`] turns a line into what is to be done, [`to_line`] a command into its line,
-//! [`complete`] what may follow, [`help`] and [`manual`] the texts, [`completion`] the shells' scripts. What comes back
+//! [`complete`] what may follow, [`help`] and [`manual()`] the texts, [`completion()`] the shells' scripts. What comes back
 //! from the manager becomes text in [`show`].
 //!
 //! # Words
@@ -103,6 +103,8 @@ pub enum Does {
     },
     /// A new administrator, or a new password of one, that is to be asked for: the command lacks it.
     WithPassword(Command),
+    /// The access lists, or the one of this name with its rules.
+    Acls(Option<String>),
     /// The help, on these words.
     Help(Vec<String>),
     /// Done by `directorctl` alone.

@@ -18,6 +18,7 @@ pub fn resolve(config: &Config, does: &mut Does) -> Result<(), Refusal> {
         | Does::Load { .. }
         | Does::DiffFile { .. }
         | Does::Follow { .. }
+        | Does::Acls(_)
         | Does::Help(_)
         | Does::Client(_)
         | Does::Wire(_) => Ok(()),

@@ -42,6 +42,8 @@ pub enum Arg {
     Maybe(&'static str, Kind),
     /// Any number of `NAME=TEXT`.
     Pairs(Pairs),
+    /// Any number of `permit NETWORK` and `deny NETWORK`.
+    Rules,
     /// Any number of words, as they are.
     Rest(&'static str),
 }
@@ -57,6 +59,8 @@ pub enum Kind {
     Service,
     /// An administrator's name.
     User,
+    /// An access list's name.
+    Acl,
     /// A file of the machine where `directorctl` runs; `-` is standard input.
     File,
     /// One of these words.
@@ -137,6 +141,11 @@ pub(super) enum Verb {
     UserAdd,
     UserSet,
     UserDel,
+    AclList,
+    AclShow,
+    AclAdd,
+    AclSet,
+    AclDel,
     ManagerSet,
     Kill,
     Batch,
@@ -170,6 +179,7 @@ impl Spec {
             Arg::One(name, _) => (*name).to_owned(),
             Arg::Maybe(name, _) => format!("[{name}]"),
             Arg::Pairs(_) => String::from("[NAME=TEXT…]"),
+            Arg::Rules => String::from("[permit|deny NETWORK…]"),
             Arg::Rest(name) => format!("[{name}…]"),
         });
         let flags = self.flags.iter().map(|flag| format!("[{}]", flag.usage()));

@@ -7,6 +7,8 @@ const HOST: Arg = Arg::One("HOST", Kind::Host);
 const GROUP: Arg = Arg::One("SERVICE/GROUP", Kind::Group);
 const SERVICE: Arg = Arg::One("SERVICE", Kind::Service);
 const USER: Arg = Arg::One("USER", Kind::User);
+const ACL: Arg = Arg::One("ACL", Kind::Acl);
+const DEFAULT: Arg = Arg::One("default=permit|deny", Kind::Of(&["default=permit", "default=deny"]));
 const ADDRESS: Arg = Arg::One("ADDRESS", Kind::Text);
 const OF_HOST: Arg = Arg::Pairs(Pairs::Element("host", &[]));
 const OF_NEW_HOST: Arg = Arg::Pairs(Pairs::Element("host", &["ip"]));
@@ -53,10 +55,11 @@ impl Spec {
 }
 
 /// Sections of help and manual, with their commands.
-pub static SECTIONS: [(&str, &[Spec]); 7] = [
+pub static SECTIONS: [(&str, &[Spec]); 8] = [
     ("Look", LOOK),
     ("Hosts", HOSTS),
     ("Services, groups, listeners", SERVICES),
+    ("Access lists", ACCESS),
     ("Configuration", CONFIGURATION),
     ("Administrators", USERS),
     ("The process", PROCESS),
@@ -127,6 +130,25 @@ const SERVICES: &[Spec] = &[
     change("manager set", &[OF_MANAGER], Verb::ManagerSet, "how failed hosts are found and taken back"),
     change("batch", &[], Verb::Batch, "several changes from standard input, all or nothing")
         .more("A command a line; lines that are empty or start with # are skipped."),
+];
+
+const ACCESS: &[Spec] = &[
+    look("acl list", &[], Verb::AclList, "the access lists, and who uses them"),
+    look("acl show", &[ACL], Verb::AclShow, "an access list, a rule a line"),
+    change(
+        "acl add",
+        &[Arg::One("ACL", Kind::Text), DEFAULT, Arg::Rules],
+        Verb::AclAdd,
+        "a new access list; the first rule that a client is in decides",
+    )
+    .more("\"service set\" and \"set\" name it with acl=ACL. NETWORK is 10.0.0.0/8, 2001:db8::/32 or an address."),
+    change(
+        "acl set",
+        &[ACL, DEFAULT, Arg::Rules],
+        Verb::AclSet,
+        "replace an access list; connections that are open stay",
+    ),
+    change("acl del", &[ACL], Verb::AclDel, "take an access list away that nobody uses"),
 ];
 
 const CONFIGURATION: &[Spec] = &[

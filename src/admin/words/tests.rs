@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::model::change::{Attributes, Change, GroupRef};
+use crate::model::change::{AclTexts, Attributes, Change, GroupRef};
 use crate::model::command::{SessionSearch, Source, Target};
 use crate::model::session::SessionName;
 
@@ -52,6 +52,12 @@ fn misuse_says_what_was_meant() {
     );
     assert_eq!(misuse("user"), "user what? expected one of list, add, set, del");
     assert_eq!(misuse("drain a --dedline 5s"), "drain: unknown flag --dedline; did you mean --deadline?");
+    assert_eq!(
+        misuse("acl add a deny"),
+        "acl add: \"deny\" says nothing of whom no rule is about, expected default=permit or default=deny"
+    );
+    assert_eq!(misuse("acl set a default=deny permit"), "acl set: the network is missing behind the last permit");
+    assert!(misuse("acl set a default=deny 10.0.0.0/8").ends_with("expected permit NETWORK or deny NETWORK"));
     assert_eq!(misuse("weight a"), "weight: N is missing; usage: weight HOST N");
     assert_eq!(misuse("up a b"), "up: \"b\" is too much; usage: up HOST");
     assert_eq!(misuse("set a weight"), "set: \"weight\" is no attribute, expected NAME=TEXT");
@@ -114,6 +120,11 @@ fn host() -> impl Strategy<Value = HostRef> {
     (name(), of(name()), name()).prop_map(|(service, group, host)| HostRef { service, group, host })
 }
 
+fn acl() -> impl Strategy<Value = AclTexts> {
+    let verdict = || select(vec![String::from("permit"), String::from("deny")]);
+    (verdict(), vec((verdict(), name()), 0..4)).prop_map(|(default, rules)| AclTexts { default, rules })
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let address = "[0-9a-f.:*]{1,12}";
     prop_oneof![
@@ -152,6 +163,9 @@ fn change() -> impl Strategy<Value = Change> {
             .prop_map(|(user, hash)| Change::AddUser { user, attributes: Attributes::new([("password", hash)]) }),
         (name(), attributes()).prop_map(|(user, attributes)| Change::SetUser { user, attributes }),
         name().prop_map(|user| Change::RemoveUser { user }),
+        (name(), acl()).prop_map(|(acl, list)| Change::AddAcl { acl, list }),
+        (name(), acl()).prop_map(|(acl, list)| Change::SetAcl { acl, list }),
+        name().prop_map(|acl| Change::RemoveAcl { acl }),
         attributes().prop_map(|attributes| Change::SetManager { attributes }),
         of(name()).prop_map(|file| Change::SetLog { file }),
     ]
@@ -207,6 +221,7 @@ proptest! {
         let method = match method {
             "POST" => Method::Post,
             "PATCH" => Method::Patch,
+            "PUT" => Method::Put,
             "DELETE" => Method::Delete,
             other => panic!("{other}"),
         };

@@ -1,5 +1,6 @@
 //! Scenario builders, and the tests by subject.
 
+mod access;
 mod failover;
 mod many;
 mod memory;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Balancer, Due, Key, Next, Traffic};
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::scheduler::SchedulerKind;
-use crate::model::service::{HostSpec, ServiceSpec};
+use crate::model::service::{Entrance, Fastclose, HostSpec, ServiceSpec};
 use crate::model::status::HostStatus;
 use crate::model::time::Moment;
 
@@ -26,13 +28,13 @@ fn at(millis: u64) -> Moment {
     Moment::from_millis(millis)
 }
 
-fn addr(number: u32) -> SocketAddr {
+fn addr(number: u32) -> Endpoint {
     let [_, _, high, low] = number.to_be_bytes();
-    SocketAddr::from(([10, 0, high, low], 80))
+    Endpoint::Ip(([10, 0, high, low], 80).into())
 }
 
-fn client() -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], 5000))
+fn client() -> Endpoint {
+    Endpoint::Ip(([192, 0, 2, 1], 5000).into())
 }
 
 fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
@@ -43,6 +45,7 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         max: None,
         status: HostStatus::Up,
         may_meet_itself: false,
+        acl: None,
         outbound: None,
         counters: Arc::default(),
     };
@@ -57,6 +60,8 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         fin_timeout: Duration::from_secs(10),
         max_connections: None,
         access_log: true,
+        entrance: Entrance::default(),
+        fastclose: Fastclose::Off,
         rotation: Arc::default(),
         counters: Arc::default(),
     }
@@ -98,10 +103,10 @@ fn number(next: Next) -> u32 {
     }
 }
 
-fn number_of(addr: SocketAddr) -> u32 {
+fn number_of(addr: Endpoint) -> u32 {
     match addr {
-        SocketAddr::V4(addr) => u32::from(addr.ip().octets()[2]) << 8 | u32::from(addr.ip().octets()[3]),
-        SocketAddr::V6(_) => panic!("no such host"),
+        Endpoint::Ip(SocketAddr::V4(addr)) => u32::from(addr.ip().octets()[2]) << 8 | u32::from(addr.ip().octets()[3]),
+        Endpoint::Ip(SocketAddr::V6(_)) | Endpoint::Unix(_) => panic!("no such host"),
     }
 }
 

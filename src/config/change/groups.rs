@@ -65,7 +65,7 @@ fn edited(before: &Group, fixed: &[&str], asked: &Attributes) -> Result<Group, R
     Ok(Group {
         name: texts.need("name", value::name)?,
         scheduler: texts.read("scheduler", value::scheduler)?.unwrap_or_default(),
-        connect: sockets::connect_options("fastopen", &mut texts)?,
+        connect: sockets::host_options(&mut texts)?,
         hosts: before.hosts.clone(),
     })
 }

@@ -1,5 +1,6 @@
 //! Hosts of groups.
 
+use super::access::refuse_missing;
 use super::edited::Edited;
 use super::{group_at, group_mut, refuse_serving, refuse_taken, serves, service_at, title};
 use crate::config::attributes::{self, Shown};
@@ -21,6 +22,8 @@ pub(super) fn add(
     let name = name.map_or_else(|| free_name(&service.groups[at]), str::to_owned);
     refuse_name(service, at, &name)?;
     let host = read(vec![("name", name), ("ip", address.to_owned())], &["name", "ip"], asked)?;
+    refuse_missing(config, host.acl.as_deref())?;
+    let (service, at) = group_mut(config, group)?;
     refuse_loop(service, &host)?;
     let told = format!("host {} {} added to {}", host.name, host.address, title(service, &service.groups[at]));
     service.groups[at].hosts.push(host);
@@ -33,9 +36,10 @@ pub(super) fn add(
 
 pub(super) fn set(config: &mut Config, host: &HostRef, asked: &Attributes) -> Result<String, Refusal> {
     let (service, group, at) = find(config, host)?;
+    let after = read(attributes::host(&config.services[service].groups[group].hosts[at]), &[], asked)?;
+    refuse_missing(config, after.acl.as_deref())?;
     let service = &mut config.services[service];
     let before = &service.groups[group].hosts[at];
-    let after = read(attributes::host(before), &[], asked)?;
     if after.name != before.name {
         refuse_name(service, group, &after.name)?;
     }
@@ -143,9 +147,11 @@ fn read(shown: Shown, fixed: &[&str], asked: &Attributes) -> Result<Host, Refusa
         weight: texts.read("weight", value::weight)?.unwrap_or(1),
         max: texts.read("max", value::count)?,
         state: texts.read("state", value::admin_state)?.unwrap_or_default(),
-        connect: sockets::connect_options("fastopen", &mut texts)?,
+        acl: texts.read("acl", value::name)?,
+        connect: sockets::host_options(&mut texts)?,
     };
-    match wrong_family(&host.address, &host.connect) {
+    let unfit = sockets::unfit_connect(&host.address, &host.connect).map(|(_, what)| what);
+    match unfit.or_else(|| wrong_family(&host.address, &host.connect)) {
         Some(what) => Err(Refusal::invalid(what)),
         None => Ok(host),
     }

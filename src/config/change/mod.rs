@@ -1,6 +1,7 @@
 //! Changes of a valid configuration: one named thing at a time, read by what reads files, so that whatever is accepted
 //! here `--check` accepts too. Only a group without hosts and a service without groups may exist that a file may not have.
 
+mod access;
 mod edited;
 mod groups;
 mod hosts;
@@ -45,6 +46,9 @@ pub fn apply(config: &mut Config, change: &Change) -> Result<String, Refusal> {
         Change::SetUser { user, attributes } => users::set(config, user, attributes),
         Change::RemoveUser { user } => users::remove(config, user),
         Change::SetManager { attributes } => settings::manager(config, attributes),
+        Change::AddAcl { acl, list } => access::add(config, acl, list),
+        Change::SetAcl { acl, list } => access::set(config, acl, list),
+        Change::RemoveAcl { acl } => access::remove(config, acl),
         Change::SetLog { file } => settings::log(config, file.as_deref()),
     }
 }

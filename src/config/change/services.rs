@@ -1,11 +1,12 @@
 //! Services and their listeners.
 
+use super::access::refuse_missing;
 use super::edited::Edited;
 use super::{refuse_taken, service_at, service_mut};
 use crate::config::error::quoted;
 use crate::config::sockets::{self, Texts};
 use crate::config::validate::listeners;
-use crate::config::{Address, Config, Listen, Service, attributes, schema, value};
+use crate::config::{Address, Config, Entrance, Listen, Service, access, attributes, schema, value};
 use crate::model::change::{Attributes, Refusal};
 
 pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attributes) -> Result<String, Refusal> {
@@ -22,8 +23,10 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
         fin_timeout: None,
         max_connections: None,
         access_log: true,
+        entrance: Entrance::default(),
     };
     let service = edited(&bare, &["name"], asked)?;
+    refuse_missing(config, service.entrance.acl.as_deref())?;
     let told = format!("service {} added; it listens on {address} once it has a host", service.name);
     config.services.push(service);
     Ok(told)
@@ -32,6 +35,7 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
 pub(super) fn set(config: &mut Config, service: &str, asked: &Attributes) -> Result<String, Refusal> {
     let at = service_at(config, service)?;
     let after = edited(&config.services[at], &[], asked)?;
+    refuse_missing(config, after.entrance.acl.as_deref())?;
     let taken = after.name != service && config.service(&after.name).is_some();
     refuse_taken("service", &after.name, taken, "the configuration")?;
     config.services[at] = after;
@@ -115,6 +119,7 @@ fn edited(before: &Service, fixed: &[&str], asked: &Attributes) -> Result<Servic
         fin_timeout: texts.read("fin-timeout", value::positive_time)?,
         max_connections: texts.read("max-connections", value::count)?,
         access_log: texts.read("access-log", value::boolean)?.unwrap_or(true),
+        entrance: access::entrance(&mut texts)?,
         ..before.clone()
     })
 }
@@ -128,7 +133,15 @@ fn new_listen(config: &Config, listen: &str, asked: &Attributes, service: Option
 fn read_listen(shown: attributes::Shown, fixed: &[&str], asked: &Attributes) -> Result<Listen, Refusal> {
     let mut texts = Edited::new(&schema::LISTEN, fixed, shown, asked)?;
     let address = texts.need("ip", value::listen_address)?;
-    Ok(Listen { address, options: sockets::listen_options(&mut texts)? })
+    let options = sockets::listen_options(&mut texts)?;
+    let versions = texts.read("proxy", value::proxy_versions)?;
+    let proxy = access::expect(versions, texts.read("proxy-from", value::nets)?);
+    let proxy = proxy.map_err(|(_, what)| Refusal::invalid(what))?;
+    let rights = sockets::rights(&mut texts)?;
+    match sockets::unfit_listen(&address, &options, &rights) {
+        Some((_, what)) => Err(Refusal::invalid(what)),
+        None => Ok(Listen { address, options, proxy, rights }),
+    }
 }
 
 /// Refuses an address that another listener has, or that is a host of the service that listens there.

@@ -1,7 +1,8 @@
 //! Changes in words.
 
+use super::words;
 use crate::config::error::shown;
-use crate::model::change::{Attributes, Change, GroupRef, HostRef};
+use crate::model::change::{AclTexts, Attributes, Change, GroupRef, HostRef};
 
 /// What a change wants, in words on one line, for when it was refused: nothing of it may be right. Texts that are long
 /// are cut, and secrets are left out.
@@ -36,6 +37,9 @@ pub fn described(change: &Change) -> String {
         Change::AddUser { user, attributes } => format!("add user {}{}", shown(user), with(&secretive(attributes))),
         Change::SetUser { user, attributes } => format!("set user {}{}", shown(user), to(&secretive(attributes))),
         Change::RemoveUser { user } => format!("remove user {}", shown(user)),
+        Change::AddAcl { acl, list } => format!("add access list {}, {}", shown(acl), rules(list)),
+        Change::SetAcl { acl, list } => format!("set access list {}: {}", shown(acl), rules(list)),
+        Change::RemoveAcl { acl } => format!("remove access list {}", shown(acl)),
         Change::SetManager { attributes } => format!("set manager{}", to(attributes)),
         Change::SetLog { file } => format!("log to {}", file.as_deref().map_or("standard error".into(), shown)),
     }
@@ -48,6 +52,10 @@ fn group_name(group: &GroupRef) -> String {
 fn host_name(host: &HostRef) -> String {
     let group = host.group.as_ref().map_or_else(String::new, |group| format!("{}/", shown(group)));
     format!("{}/{group}{}", shown(&host.service), shown(&host.host))
+}
+
+fn rules(list: &AclTexts) -> String {
+    format!("default={}, {}", shown(&list.default), words::rules(list.rules.len()))
 }
 
 fn with(attributes: &Attributes) -> String {
@@ -95,6 +103,9 @@ mod tests {
         assert_eq!(described(&set), format!("set host web/c\\u{{a}}: state={}…", "x".repeat(60)));
         assert_eq!(described(&Change::EnableGroup { group: group() }), "enable group web/blue");
         assert_eq!(described(&Change::SetLog { file: None }), "log to standard error");
+        let list = AclTexts { default: "deny".into(), rules: vec![("permit".into(), "::/0".into())] };
+        let add = Change::AddAcl { acl: "lan".into(), list };
+        assert_eq!(described(&add), "add access list lan, default=deny, 1 rule");
         let nothing = Change::SetManager { attributes: Attributes::default() };
         assert_eq!(described(&nothing), "set manager: nothing");
     }

@@ -9,8 +9,9 @@
 //! in a circle are led around by way of a port 0.
 //!
 //! What no change does has none: where administration is reached, and the order of hosts, where their scheduler goes by it.
-//! The order of services, listeners, groups and users only shows in lists and is not compared.
+//! The order of services, listeners, groups, users and access lists only shows in lists and is not compared.
 
+mod acls;
 mod described;
 mod groups;
 mod plan;
@@ -37,7 +38,8 @@ pub fn diff(from: &Config, to: &Config) -> Vec<Difference> {
         return Vec::new();
     }
     let mut plan = Plan::new(from);
-    for part in [services::compare, rest::users, rest::settings] {
+    // A list is there before anybody uses it, and goes when nobody does any more.
+    for part in [acls::come, services::compare, rest::users, rest::settings, acls::go] {
         let mut draft = Draft::default();
         part(&mut draft, from, to);
         plan.carry_out(draft);

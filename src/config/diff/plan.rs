@@ -183,7 +183,9 @@ impl Plan {
         }
         let taken = &self.config.service(service)?.listens;
         let free = |place: &String| taken.iter().all(|listen| listen.address.to_string() != *place);
-        let place = (1..=u8::MAX).map(|number| format!("127.0.0.{number}:0")).find(free)?;
+        let is_unix = matches!(value::listen_address(listen), Ok(Address::Unix(_)));
+        let aside = |number| if is_unix { format!("{listen}.{number}") } else { format!("127.0.0.{number}:0") };
+        let place = (1..=u8::MAX).map(aside).find(free)?;
         let set = |listen: &str, attributes| Change::SetListener {
             service: service.clone(),
             listen: listen.to_owned(),

@@ -12,7 +12,7 @@ use crate::model::change::Change;
 pub(super) struct Queue {
     places: Vec<Place>,
     /// The steps that want a listener, by its port.
-    wanted: HashMap<u16, Vec<(usize, Address)>>,
+    wanted: HashMap<Option<u16>, Vec<(usize, Address)>>,
 }
 
 #[derive(Clone)]
@@ -23,7 +23,7 @@ struct Place {
 
 impl Queue {
     pub(super) fn new(steps: Vec<Step>) -> Self {
-        let mut wanted: HashMap<u16, Vec<(usize, Address)>> = HashMap::new();
+        let mut wanted: HashMap<Option<u16>, Vec<(usize, Address)>> = HashMap::new();
         for (at, step) in steps.iter().enumerate() {
             if let Some(address) = wants(&step.change) {
                 wanted.entry(port(&address)).or_default().push((at, address));

@@ -71,7 +71,7 @@ fn renamed(service: &Service) -> String {
 
 fn added(draft: &mut Draft, service: &Service, owners: &Owners<'_>) {
     // The first listener comes without options.
-    let plain = |listen: &&Listen| listen.options == ListenOptions::default();
+    let plain = |listen: &&Listen| listen.options == ListenOptions::default() && listen.proxy.is_none();
     let Some(first) = service.listens.iter().find(plain).or_else(|| service.listens.first()) else { return };
     let bare = Listen::from(first.address.clone());
     let attributes = words::given(attributes::service(service), &["name"]);

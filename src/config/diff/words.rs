@@ -65,6 +65,11 @@ pub(super) fn listed(attributes: &Attributes) -> String {
     told.collect()
 }
 
+/// A number of rules.
+pub(super) fn rules(count: usize) -> String {
+    format!("{count} rule{}", if count == 1 { "" } else { "s" })
+}
+
 /// Whether the text of an attribute is nobody's concern. A page's `key` is the name of a file; it is not shown either.
 fn is_secret(name: &str) -> bool {
     error::is_secret("user", name)
@@ -81,7 +86,9 @@ fn usual(name: &str) -> &'static str {
         "scheduler" => SchedulerKind::RoundRobin.name(),
         "secure" => "false",
         "heartbeat" | "config-check" | "every" => "off",
-        "max" | "max-connections" | "refresh" | "names" | "certificate" | "group" => "none",
+        "max" | "max-connections" | "refresh" | "names" | "certificate" | "group" | "acl" | "client-max"
+        | "client-rate" | "proxy-from" => "none",
+        "fastclose" | "proxy" => "off",
         _ => "usual",
     }
 }

@@ -8,7 +8,7 @@ use super::edit::{Edit, apply};
 use super::layout::{Layout, Place};
 use super::normal::Normal;
 use super::{attributes, reshape};
-use crate::config::schema::{Child, Rule};
+use crate::config::schema::Rule;
 
 /// How fine the changes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,20 @@ enum Piece<'n> {
     },
 }
 
-/// The elements of one kind in one parent: in the text, and in the old and the new normal form.
+/// The elements of one kind in one parent, or of an access list: in the text, and in the old and the new normal form.
 struct Siblings<'a, 'd, 'n> {
-    child: &'static Child,
+    /// What they are, by name.
+    within: &'static Rule,
     nodes: Vec<Node<'a, 'd>>,
     old: Vec<&'n Normal>,
     new: Vec<&'n Normal>,
+}
+
+impl Siblings<'_, '_, '_> {
+    /// What one of them is.
+    fn rule(&self, node: Node<'_, '_>) -> Option<&'static Rule> {
+        self.within.child(node.tag_name().name()).map(|child| child.rule)
+    }
 }
 
 impl<'l, 't> Rewriter<'l, 't> {
@@ -137,10 +145,24 @@ impl<'l, 't> Rewriter<'l, 't> {
         if !parent.children().any(|node| node.is_element()) {
             return self.fill(parent, &new.children, edits);
         }
+        if rule.name == "acl" {
+            // Its rules are of two kinds, and their order means something.
+            let siblings = Siblings {
+                within: rule,
+                nodes: parent.children().filter(Node::is_element).collect(),
+                old: old.into_iter().flat_map(|old| &old.children).collect(),
+                new: new.children.iter().collect(),
+            };
+            return self.many(&siblings, || None, edits);
+        }
         for child in rule.children {
             let kind = child.rule.name;
+            if self.detail == Detail::Services && kind != "service" {
+                // All beside the services is dealt with.
+                continue;
+            }
             let siblings = Siblings {
-                child,
+                within: rule,
                 nodes: parent.children().filter(|node| node.has_tag_name(kind)).collect(),
                 old: old.into_iter().flat_map(|old| old.children(kind)).collect(),
                 new: new.children(kind).collect(),
@@ -162,7 +184,11 @@ impl<'l, 't> Rewriter<'l, 't> {
     ) {
         let (old, new) = (siblings.old.first().copied(), siblings.new.first().copied());
         match (siblings.nodes.first(), old, new) {
-            (Some(node), old, Some(new)) => self.element(*node, siblings.child.rule, (old, new), None, edits),
+            (Some(node), old, Some(new)) => {
+                if let Some(rule) = siblings.rule(*node) {
+                    self.element(*node, rule, (old, new), None, edits);
+                }
+            }
             (Some(node), Some(old), None) => {
                 // What was switched on is switched off, and keeps what else it says for another time.
                 let switch = old.attribute("enable").and_then(|_| node.attribute_node("enable"));
@@ -183,7 +209,7 @@ impl<'l, 't> Rewriter<'l, 't> {
         anchor: impl Fn() -> Option<Anchor<'a, 'd>>,
         edits: &mut Vec<Edit>,
     ) {
-        let Siblings { child, nodes, old, new } = siblings;
+        let Siblings { nodes, old, new, .. } = siblings;
         let origins = origins(&old[..old.len().min(nodes.len())], new);
         let stays = longest_in_order(&origins);
         let mut goes = vec![true; nodes.len()];
@@ -193,9 +219,11 @@ impl<'l, 't> Rewriter<'l, 't> {
                 pieces.push(Some(Piece::New(new)));
                 continue;
             };
-            let implied = (child.rule.name == "host").then(|| format!("host.{index}"));
+            let implied = (new.kind == "host").then(|| format!("host.{index}"));
             let mut inner = Vec::new();
-            self.element(nodes[origin], child.rule, (Some(old[origin]), new), implied.as_deref(), &mut inner);
+            if let Some(rule) = siblings.rule(nodes[origin]) {
+                self.element(nodes[origin], rule, (Some(old[origin]), new), implied.as_deref(), &mut inner);
+            }
             if stays[index] {
                 goes[origin] = false;
                 edits.append(&mut inner);
@@ -293,9 +321,10 @@ impl<'l, 't> Rewriter<'l, 't> {
 fn origins(old: &[&Normal], new: &[&Normal]) -> Vec<Option<usize>> {
     let mut known: HashMap<_, Vec<usize>> = HashMap::new();
     for (index, old) in old.iter().enumerate().rev() {
-        known.entry(old.key()).or_default().push(index);
+        known.entry((&old.kind, old.key())).or_default().push(index);
     }
-    let mut origins: Vec<Option<usize>> = new.iter().map(|new| known.get_mut(&new.key()).and_then(Vec::pop)).collect();
+    let mut origins: Vec<Option<usize>> =
+        new.iter().map(|new| known.get_mut(&(&new.kind, new.key())).and_then(Vec::pop)).collect();
     let mut left: Vec<usize> = known.into_values().flatten().collect();
     left.sort_unstable();
     let mut left = left.into_iter().peekable();

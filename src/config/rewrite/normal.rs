@@ -66,10 +66,10 @@ impl Normal {
         Some(self.children.remove(at))
     }
 
-    /// What tells it from others of its kind in its parent: a listener's address, and of all others the name.
+    /// What tells it from others of its kind in its parent: a listener's address, a rule's network, and of all others the
+    /// name.
     pub(super) fn key(&self) -> Option<&(String, String)> {
-        let named = self.attributes.iter().find(|(name, _)| name == "name");
-        named.or_else(|| self.attributes.iter().find(|(name, _)| name == "ip"))
+        ["name", "ip", "net"].iter().find_map(|key| self.attributes.iter().find(|(name, _)| name == key))
     }
 
     /// Whether it differs from another one in its key alone.
@@ -79,6 +79,7 @@ impl Normal {
             name == other_name && (value == other_value || name == key)
         };
         key == other_key
+            && self.kind == other.kind
             && self.attributes.len() == other.attributes.len()
             && self.attributes.iter().zip(&other.attributes).all(same)
             && self.children == other.children

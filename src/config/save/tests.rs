@@ -290,7 +290,7 @@ fn file_that_would_be_too_large_is_refused_with_its_comments() {
     let text = TEXT.replace("kept", &"x".repeat(max - TEXT.len() + "kept".len()));
     let path = scratch.file("a.xml", &text);
     let error = save(&path, &heavier(2).0, None).unwrap_err();
-    let expected = "a.xml: the file would have 1048587 bytes, expected at most 1048576; remove something from it";
+    let expected = "a.xml: the file would have 4194315 bytes, expected at most 4194304; remove something from it";
     assert_eq!(message(&error, &path), expected);
     assert_eq!((fs::read_to_string(&path).unwrap(), scratch.names()), (text, vec!["a.xml".into()]));
 }

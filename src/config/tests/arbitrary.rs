@@ -1,6 +1,6 @@
 //! Strategies for valid configurations.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,14 +10,20 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::config::{
-    Access, AccessLog, Address, Admin, Config, Control, Group, Host, LineFormat, Listen, LogTarget, Manager, Service,
-    StatusFile, User, Web,
+    Access, AccessLog, Acl, Address, Admin, Config, Control, Entrance, Group, Host, LineFormat, Listen, LogTarget,
+    Manager, Rights, Service, StatusFile, User, Web,
 };
+use crate::model::access::{Net, Rule, Verdict, masked};
+use crate::model::address::{Endpoint, UnixName};
+use crate::model::clients::{ClientLimits, ClientRoom};
 use crate::model::limits::{
-    BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
-    SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
+    BACKLOG_MAX, BUSY_POLL_US_MAX, CLIENT_RATE_MAX, CLIENTS_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX,
+    KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX, SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX,
+    WEIGHT_MAX,
 };
+use crate::model::proxy::{Announce, Expect, Versions};
 use crate::model::scheduler::SchedulerKind;
+use crate::model::service::Fastclose;
 use crate::model::socket_options::{
     Congestion, ConnectOptions, Keepalive, ListenOptions, SourceRange, Sources, StreamOptions,
 };
@@ -27,9 +33,9 @@ use crate::model::status::AdminState;
 pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
     let control = (path(), of(name())).prop_map(|(socket, group)| Control { socket, group });
     let logs = (of(path()), of(access_log()), of(status()));
-    let parts = (vec(service(), 1..4), manager(), logs, of(admin()), of(control));
-    parts.prop_map(|(services, manager, (log_file, access_log, status), admin, control)| {
-        let mut config = Config { services, manager, log_file, access_log, status, admin, control };
+    let parts = (vec(service(), 1..4), manager(), logs, of(admin()), of(control), acls());
+    parts.prop_map(|(services, manager, (log_file, access_log, status), admin, control, acls)| {
+        let mut config = Config { services, manager, log_file, access_log, status, admin, control, acls };
         separate(&mut config);
         config
     })
@@ -59,12 +65,51 @@ fn seconds() -> impl Strategy<Value = Duration> {
     (1..10_000_u64).prop_map(Duration::from_secs)
 }
 
+/// Lists of these names, so that parts of one configuration fit into another one.
+fn acls() -> impl Strategy<Value = Vec<Acl>> {
+    let acl = |name: &'static str| {
+        let rule = (verdict(), net()).prop_map(|(verdict, net)| Rule { verdict, net });
+        let parts = (verdict(), vec(rule, 0..6));
+        parts.prop_map(move |(default, rules)| Acl { name: name.into(), default, rules })
+    };
+    (acl("lan"), acl("a <list>")).prop_map(|(one, other)| vec![one, other])
+}
+
+fn acl_name() -> impl Strategy<Value = Option<String>> {
+    of(select(&["lan", "a <list>"][..]).prop_map(String::from))
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    select(&[Verdict::Permit, Verdict::Deny][..])
+}
+
+fn net() -> impl Strategy<Value = Net> {
+    let v4 = (any::<Ipv4Addr>(), 0..=32_u8).prop_map(|(ip, prefix)| (IpAddr::V4(ip), prefix));
+    let v6 = (any::<Ipv6Addr>(), 0..=128_u8).prop_map(|(ip, prefix)| (IpAddr::V6(ip), prefix));
+    prop_oneof![v4, v6].prop_map(|(ip, prefix)| Net::new(masked(ip, prefix), prefix).unwrap())
+}
+
+fn entrance() -> impl Strategy<Value = Entrance> {
+    let limits = (of(1..=u32::MAX), of(1..=CLIENT_RATE_MAX)).prop_map(|(max, rate)| ClientLimits { max, rate });
+    let room = (prop_oneof![Just(32), 0..=32_u8], prop_oneof![Just(64), 0..=128_u8], 1..=CLIENTS_MAX);
+    let room = room.prop_map(|(prefix_v4, prefix_v6, clients)| ClientRoom { prefix_v4, prefix_v6, clients });
+    let parts = (acl_name(), limits, room, select(&Fastclose::ALL[..]));
+    parts.prop_map(|(acl, limits, room, fastclose)| Entrance { acl, limits, room, fastclose })
+}
+
+fn expect() -> impl Strategy<Value = Expect> {
+    let versions = select(&[Versions::V1, Versions::V2, Versions::Any][..]);
+    (versions, vec(net(), 1..4)).prop_map(|(versions, from)| Expect { versions, from })
+}
+
 fn service() -> impl Strategy<Value = Service> {
     let times = (of(positive_time()), of(positive_time()), of(positive_time()));
-    let listen = (address(), listen_options()).prop_map(|(address, options)| Listen { address, options });
-    let rest = (of(1..=u32::MAX), any::<bool>());
-    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, rest);
-    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, access_log))| {
+    let rights = (of(0..=0o777_u32), of(name())).prop_map(|(mode, group)| Rights { mode, group });
+    let listen = (address(), listen_options(), of(expect()), rights);
+    let listen = listen.prop_map(|(address, options, proxy, rights)| fit(Listen { address, options, proxy, rights }));
+    let (enabled, rest) = (any::<prop::sample::Index>(), (of(1..=u32::MAX), any::<bool>()));
+    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), enabled, times, rest, entrance());
+    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, access_log), entrance)| {
         let enabled = Some(enabled.index(groups.len()));
         let (connect_timeout, idle_timeout, fin_timeout) = times;
         Service {
@@ -77,6 +122,7 @@ fn service() -> impl Strategy<Value = Service> {
             fin_timeout,
             max_connections,
             access_log,
+            entrance,
         }
     })
 }
@@ -89,8 +135,9 @@ fn group() -> impl Strategy<Value = Group> {
 fn host() -> impl Strategy<Value = Host> {
     let weight = prop_oneof![Just(1), 0..=WEIGHT_MAX];
     let state = select(&[AdminState::Up, AdminState::Drain, AdminState::Down][..]);
-    let parts = (name(), address(), 20_000..=u16::MAX, weight, of(1..=u32::MAX), state, connect_options());
-    parts.prop_map(|(name, mut address, port, weight, max, state, mut connect)| {
+    let (port, max) = (20_000..=u16::MAX, of(1..=u32::MAX));
+    let parts = (name(), address(), port, weight, max, state, acl_name(), connect_options());
+    parts.prop_map(|(name, mut address, port, weight, max, state, acl, mut connect)| {
         set_port(&mut address, port);
         if let Address::Socket(socket) = &mut address
             && socket.ip().is_unspecified()
@@ -102,8 +149,23 @@ fn host() -> impl Strategy<Value = Host> {
         {
             connect.source = None;
         }
-        Host { name, address, weight, max, state, connect }
+        if let Address::Unix(name) = &address {
+            connect = connect.fit(Endpoint::Unix(*name));
+        }
+        Host { name, address, weight, max, state, acl, connect }
     })
+}
+
+/// The listener without what its address cannot have.
+pub(in crate::config) fn fit(mut listen: Listen) -> Listen {
+    match &listen.address {
+        Address::Unix(name) => listen.options = listen.options.fit(Endpoint::Unix(*name)),
+        Address::Socket(_) | Address::Name { .. } => listen.rights = Rights::default(),
+    }
+    if matches!(&listen.address, Address::Unix(name) if name.path().is_none()) {
+        listen.rights = Rights::default();
+    }
+    listen
 }
 
 fn listen_options() -> impl Strategy<Value = ListenOptions> {
@@ -127,8 +189,9 @@ fn connect_options() -> impl Strategy<Value = ConnectOptions> {
         SourceRange::new(ip(at), ip(at.saturating_add(more))).unwrap()
     });
     let source = vec(prop_oneof![v4, v6], 1..3).prop_map(|ranges| Sources::new(&ranges).unwrap());
-    let parts = (of(any::<bool>()), of(source), stream_options());
-    parts.prop_map(|(fastopen, source, stream)| ConnectOptions { fastopen, source, stream })
+    let proxy = select(&[Announce::V1, Announce::V2, Announce::Off][..]);
+    let parts = (of(any::<bool>()), of(source), of(proxy), stream_options());
+    parts.prop_map(|(fastopen, source, proxy, stream)| ConnectOptions { fastopen, source, proxy, stream })
 }
 
 fn stream_options() -> impl Strategy<Value = StreamOptions> {
@@ -174,10 +237,10 @@ fn manager() -> impl Strategy<Value = Manager> {
 
 fn admin() -> impl Strategy<Value = Admin> {
     let names = vec("[a-z0-9.-]{1,20}", 0..3);
-    let web = (address(), any::<bool>(), of(positive_time()), names, of((path(), path())));
-    let web = web.prop_map(|(listen, secure, refresh, names, files)| {
+    let web = (inet_address(), any::<bool>(), of(positive_time()), names, of((path(), path())), acl_name());
+    let web = web.prop_map(|(listen, secure, refresh, names, files, acl)| {
         let (certificate, key) = files.unzip();
-        Web { listen, secure, refresh, names, certificate, key }
+        Web { listen, secure, refresh, names, certificate, key, acl }
     });
     let access = select(&[Access::Full, Access::ReadOnly][..]);
     let key = "ssh-ed25519 AAAA[a-zA-Z0-9+/]{8,40}( [!-~]{1,9})?";
@@ -188,7 +251,7 @@ fn admin() -> impl Strategy<Value = Admin> {
     ];
     let user = (name(), ways, access);
     let user = user.prop_map(|(name, (password, key), access)| User { name, password, key, access });
-    (of(web), of(address()), vec(user, 0..3)).prop_map(|(web, ssh, users)| Admin { web, ssh, users })
+    (of(web), of(inet_address()), vec(user, 0..3)).prop_map(|(web, ssh, users)| Admin { web, ssh, users })
 }
 
 /// Makes names and listen addresses unique where they have to be, by a number.
@@ -215,6 +278,15 @@ fn separate(config: &mut Config) {
 }
 
 fn address() -> impl Strategy<Value = Address> {
+    let unix = "[/@][a-z .]{0,9}".prop_map(|name| unix(&format!("{name}x")));
+    prop_oneof![5 => inet_address(), 1 => unix]
+}
+
+fn unix(name: &str) -> Address {
+    Address::Unix(UnixName::new(name).unwrap())
+}
+
+fn inet_address() -> impl Strategy<Value = Address> {
     let ip4 = prop_oneof![Just(Ipv4Addr::UNSPECIFIED), any::<Ipv4Addr>()].prop_map(std::net::IpAddr::V4);
     let ip6 = prop_oneof![Just(Ipv6Addr::UNSPECIFIED), any::<Ipv6Addr>()].prop_map(|ip| ip.to_canonical());
     let socket = (prop_oneof![ip4, ip6], any::<u16>()).prop_map(|address| Address::Socket(SocketAddr::from(address)));
@@ -226,6 +298,7 @@ fn port(address: &Address) -> u16 {
     match address {
         Address::Socket(address) => address.port(),
         Address::Name { port, .. } => *port,
+        Address::Unix(_) => 1,
     }
 }
 
@@ -233,6 +306,10 @@ fn set_port(address: &mut Address, new: u16) {
     match address {
         Address::Socket(address) => address.set_port(new),
         Address::Name { port, .. } => *port = new,
+        Address::Unix(name) => {
+            let kind = if name.path().is_some() { '/' } else { '@' };
+            *address = unix(&format!("{kind}{new}"));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::sample::{Index, select};
 use super::arbitrary;
 use crate::config::validate::listeners::{is_loop, met_by};
 use crate::config::value;
-use crate::config::{Access, Address, Config, Group, Host, Listen, Service, User};
+use crate::config::{Access, Acl, Address, Config, Entrance, Group, Host, Listen, Service, User};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
@@ -48,6 +48,9 @@ pub(in crate::config) enum Kind {
     Log,
     AddUser,
     RemoveUser,
+    AddAcl,
+    SetAcl,
+    RemoveAcl,
     // From here on it takes more than one change, or none does it.
     AddGroup,
     AddService,
@@ -56,10 +59,11 @@ pub(in crate::config) enum Kind {
     SwapListeners,
     SwapServiceNames,
     ReplaceHosts,
+    RenameAcl,
 }
 
 impl Kind {
-    pub(in crate::config) const ALL: [Self; 27] = [
+    pub(in crate::config) const ALL: [Self; 31] = [
         Self::AddHost,
         Self::RemoveHost,
         Self::SetHost,
@@ -80,6 +84,9 @@ impl Kind {
         Self::Log,
         Self::AddUser,
         Self::RemoveUser,
+        Self::AddAcl,
+        Self::SetAcl,
+        Self::RemoveAcl,
         Self::AddGroup,
         Self::AddService,
         Self::SwapHosts,
@@ -87,11 +94,12 @@ impl Kind {
         Self::SwapListeners,
         Self::SwapServiceNames,
         Self::ReplaceHosts,
+        Self::RenameAcl,
     ];
 
     /// Those that one change does.
     pub(in crate::config) fn single() -> &'static [Self] {
-        &Self::ALL[..20]
+        &Self::ALL[..23]
     }
 }
 
@@ -132,7 +140,45 @@ impl Edit {
                     admin.users.remove(self.item.index(admin.users.len()));
                 }
             }
+            Kind::AddAcl | Kind::SetAcl | Kind::RemoveAcl | Kind::RenameAcl => self.make_acl(config, number),
             _ => self.make_within(&mut config.services[at], number),
+        }
+        self.complete(config);
+    }
+
+    fn make_acl(&self, config: &mut Config, number: u16) {
+        let given = &self.donor.acls[0];
+        let at = self.item.index(config.acls.len().max(1));
+        let new = format!("new {number}");
+        match (self.kind, config.acls.get_mut(at)) {
+            (Kind::AddAcl, _) => config.acls.push(Acl { name: new, ..given.clone() }),
+            (Kind::SetAcl, Some(acl)) => *acl = Acl { name: acl.name.clone(), ..given.clone() },
+            (Kind::RenameAcl, Some(acl)) => {
+                let old = std::mem::replace(&mut acl.name, new.clone());
+                let renamed = |acl: &mut Option<String>| {
+                    if acl.as_ref() == Some(&old) {
+                        *acl = Some(new.clone());
+                    }
+                };
+                acl_users(config).for_each(renamed);
+            }
+            (Kind::RemoveAcl, Some(acl)) => {
+                let name = Some(acl.name.clone());
+                if acl_users(config).all(|acl| *acl != name) {
+                    config.acls.remove(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What came from the donor may use a list that is not here.
+    fn complete(&self, config: &mut Config) {
+        let wanted: Vec<String> = acl_users(config).filter_map(|acl| acl.clone()).collect();
+        for name in wanted {
+            if config.acl(&name).is_none() {
+                config.acls.extend(self.donor.acl(&name).cloned());
+            }
         }
     }
 
@@ -142,11 +188,19 @@ impl Edit {
         let listen = self.item.index(service.listens.len());
         match self.kind {
             Kind::AddListener => {
-                service.listens.push(Listen { address: listen_address(number), ..given.listens[0].clone() });
+                service
+                    .listens
+                    .push(arbitrary::fit(Listen { address: listen_address(number), ..given.listens[0].clone() }));
             }
             Kind::RemoveListener if service.listens.len() > 1 => drop(service.listens.remove(listen)),
-            Kind::RetuneListener => service.listens[listen].options = given.listens[0].options,
-            Kind::MoveListener => service.listens[listen].address = listen_address(number),
+            Kind::RetuneListener => {
+                let address = service.listens[listen].address.clone();
+                service.listens[listen] = arbitrary::fit(Listen { address, ..given.listens[0].clone() });
+            }
+            Kind::MoveListener => {
+                let moved = Listen { address: listen_address(number), ..service.listens[listen].clone() };
+                service.listens[listen] = arbitrary::fit(moved);
+            }
             Kind::SetService => {
                 *service = Service {
                     name: service.name.clone(),
@@ -220,13 +274,24 @@ pub(in crate::config) fn near() -> impl Strategy<Value = (Config, Config)> {
 }
 
 fn renewed(service: Service, number: u16) -> Service {
-    let listens = vec![Listen { address: listen_address(number), ..service.listens[0].clone() }];
+    let listens = vec![arbitrary::fit(Listen { address: listen_address(number), ..service.listens[0].clone() })];
     Service { name: format!("new {number}"), listens, ..service }
 }
 
-/// Ports that [`arbitrary::config`] does not get to.
+/// Where lists are used.
+fn acl_users(config: &mut Config) -> impl Iterator<Item = &mut Option<String>> {
+    let web = config.admin.iter_mut().filter_map(|admin| admin.web.as_mut()).map(|web| &mut web.acl);
+    let services = config.services.iter_mut().flat_map(|service| {
+        let hosts = service.groups.iter_mut().flat_map(|group| &mut group.hosts).map(|host| &mut host.acl);
+        std::iter::once(&mut service.entrance.acl).chain(hosts)
+    });
+    web.chain(services)
+}
+
+/// Ports and names that [`arbitrary::config`] does not get to.
 fn listen_address(number: u16) -> Address {
-    value::listen_address(&format!("*:{}", 19_000 + number)).unwrap()
+    let text = if number % 3 == 2 { format!("unix:/new/{number}") } else { format!("*:{}", 19_000 + number) };
+    value::listen_address(&text).unwrap()
 }
 
 fn host_address(number: u16) -> Address {
@@ -250,8 +315,9 @@ pub(in crate::config) fn crowded() -> impl Strategy<Value = Config> {
     })
 }
 
-const LISTENERS: [&str; 7] = ["*:1", "127.0.0.1:1", "*:2", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2"];
-const HOSTS: [&str; 5] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2"];
+const LISTENERS: [&str; 9] =
+    ["*:1", "127.0.0.1:1", "*:2", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2", "unix:/a", "unix:@b"];
+const HOSTS: [&str; 6] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2", "unix:/a"];
 
 fn group_of(name: &str, scheduler: SchedulerKind, hosts: Vec<(&str, &str, u32)>) -> Group {
     let mut group = Group { name: name.to_owned(), scheduler, connect: ConnectOptions::default(), hosts: Vec::new() };
@@ -259,7 +325,7 @@ fn group_of(name: &str, scheduler: SchedulerKind, hosts: Vec<(&str, &str, u32)>)
         if group.hosts.iter().all(|host| host.name != name) {
             let (name, address) = (name.to_owned(), value::host_address(address).unwrap());
             let (max, state, connect) = (None, AdminState::Up, ConnectOptions::default());
-            group.hosts.push(Host { name, address, weight, max, state, connect });
+            group.hosts.push(Host { name, address, weight, max, state, acl: None, connect });
         }
     }
     group
@@ -286,14 +352,14 @@ fn add_if_valid(
         fin_timeout: None,
         max_connections: None,
         access_log: true,
+        entrance: Entrance::default(),
     };
     for (address, backlog) in listens {
         let address = value::listen_address(address).unwrap();
         let own = Config { services: vec![service.clone()], ..empty() };
         if met_by(config, &address).is_none() && met_by(&own, &address).is_none() {
-            service
-                .listens
-                .push(Listen { address, options: ListenOptions { backlog: *backlog, ..Default::default() } });
+            let options = ListenOptions { backlog: *backlog, ..Default::default() };
+            service.listens.push(Listen { options, ..Listen::from(address) });
         }
     }
     for mut group in groups.drain(..) {

@@ -23,7 +23,7 @@ fn root_that_is_unknown_is_refused() {
 fn unknown_element_is_refused_with_the_nearest() {
     let text = format!("<director>{SERVICE}\n  <servce/></director>");
     let expected = "f:2:3: unknown element <servce> in <director>, expected <service>, <manager>, <checktime>, <logging>, \
-                    <access-log>, <status>, <admin> or <control>; did you mean \"service\"?";
+                    <access-log>, <status>, <admin>, <control> or <acl>; did you mean \"service\"?";
     assert_eq!(errors(&text), expected);
 }
 
@@ -46,7 +46,7 @@ fn element_that_may_be_once_is_refused_the_second_time() {
 fn unknown_attribute_is_refused_with_the_nearest() {
     let text = SERVICE.replace("name='g'", "name='g' shceduler='random'");
     let expected = "f:1:63: unknown attribute \"shceduler\" of <group>, expected name, scheduler, enable, \
-                    source, fastopen, user-timeout, keepalive, congestion, notsent-lowat, busy-poll, receive-buffer, \
+                    proxy, source, fastopen, user-timeout, keepalive, congestion, notsent-lowat, busy-poll, receive-buffer, \
                     send-buffer or quick-ack; did you mean \"scheduler\"?";
     assert_eq!(errors(&format!("<director>{text}</director>")), expected);
 }

@@ -26,7 +26,7 @@ pub(super) fn admin(root: &Element<'_>, errors: &mut Collector<'_>) -> Result<Op
 
 /// PythonDirector's form: the page listens where `<admin>` says.
 fn old_web(admin: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Web>, Reported> {
-    let listen = admin.optional("listen", value::listen_address, errors);
+    let listen = admin.optional("listen", value::inet_address, errors);
     let secure = admin.optional("secure", value::boolean, errors);
     let (listen, secure) = (listen?, secure?);
     match (listen, secure) {
@@ -46,26 +46,27 @@ fn web(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Web>,
     let names = element.optional("names", value::host_names, errors);
     let certificate = element.optional("certificate", value::path, errors);
     let key = element.optional("key", value::path, errors);
+    let acl = element.optional("acl", value::name, errors);
     let (secure, refresh, names) = (secure?.unwrap_or(false), refresh?, names?.unwrap_or_default());
-    let (certificate, key) = (certificate?, key?);
+    let (certificate, key, acl) = (certificate?, key?, acl?);
     if certificate.is_some() != key.is_some() {
         let (has, lacks) = if key.is_some() { ("key", "certificate") } else { ("certificate", "key") };
         let at = element.attribute(has).map_or(element.at(), |attribute| attribute.at);
         return Err(errors.report(at, format!("{has} without {lacks}, expected both or none")));
     }
-    Ok(listen?.map(|listen| Web { listen, secure, refresh, names, certificate, key }))
+    Ok(listen?.map(|listen| Web { listen, secure, refresh, names, certificate, key, acl }))
 }
 
 /// Where something listens that is off unless `enable` is true.
 fn enabled_listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Option<Address>, Reported> {
     let enable = element.optional("enable", value::boolean, errors);
-    let listen = element.optional("listen", value::listen_address, errors);
+    let listen = element.optional("listen", value::inet_address, errors);
     if enable? != Some(true) {
         return listen.map(|_| None);
     }
     match listen? {
         Some(listen) => Ok(Some(listen)),
-        None => element.required("listen", value::listen_address, errors).map(Some),
+        None => element.required("listen", value::inet_address, errors).map(Some),
     }
 }
 

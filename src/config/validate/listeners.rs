@@ -3,7 +3,7 @@
 //! A wildcard covers every address of its family: `*:80` and `127.0.0.1:80` meet, and so do `[::]:80` and `[::1]:80`.
 //! The two families count as apart. Names are compared as text, and meet `*`
 //! of their port, whatever they will resolve to. Listeners on port 0 meet nothing: the kernel gives each a port of its
-//! own.
+//! own. Sockets of this machine are compared as text.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,12 +12,14 @@ use crate::config::error::{Collector, quoted};
 use crate::config::value;
 use crate::config::xml::{Attribute, Element};
 use crate::config::{Address, Config};
+use crate::model::address::UnixName;
 
 /// Reports every listener that meets an earlier one, the administration's included, and every host that is a listener
 /// of its own service.
 pub(super) fn check(root: &Element<'_>, errors: &mut Collector<'_>) {
     let mut listens: Vec<&Attribute<'_>> = root.children("service").flat_map(service_listens).collect();
     listens.extend(root.child("admin").into_iter().flat_map(admin_listens));
+    listens.extend(controls(root));
     listens.sort_by_key(|listen| listen.at);
     let mut taken = Taken::default();
     for listen in listens {
@@ -63,6 +65,11 @@ pub(in crate::config) fn met_by(config: &Config, address: &Address) -> Option<St
 
 /// As [`met_by`], of the administration's alone.
 pub(in crate::config) fn met_by_administration(config: &Config, address: &Address) -> Option<String> {
+    if let (Address::Unix(name), Some(control)) = (address, &config.control)
+        && name.path() == Some(&*control.socket)
+    {
+        return Some(String::from("the control socket"));
+    }
     let admin = config.admin.as_ref()?;
     let met = |listen: &&Address| meet(listen, address);
     let web = admin.web.as_ref().map(|web| &web.listen).filter(met);
@@ -82,8 +89,8 @@ pub(in crate::config) fn meet(a: &Address, b: &Address) -> bool {
 }
 
 /// Whether the kernel chooses the port.
-pub(in crate::config) const fn is_any_port(address: &Address) -> bool {
-    port(address) == 0
+pub(in crate::config) fn is_any_port(address: &Address) -> bool {
+    port(address) == Some(0)
 }
 
 /// Whether a host at this address would be one of these listeners.
@@ -107,16 +114,26 @@ fn admin_listens<'e, 'd>(admin: &'e Element<'d>) -> impl Iterator<Item = &'e Att
     admin.attribute("listen").into_iter().chain(children.filter_map(|child| child.attribute("listen")))
 }
 
+/// Where the control socket is, wherever that is said.
+fn controls<'e, 'd>(root: &'e Element<'d>) -> impl Iterator<Item = &'e Attribute<'d>> {
+    let places = [root.child("control"), root.child("manager").and_then(|manager| manager.child("control"))];
+    places.into_iter().flatten().filter_map(|control| control.attribute("socket"))
+}
+
 /// The address if it is valid and its port is not for the kernel to choose. What is not valid is reported elsewhere.
 fn listen_address(listen: &Attribute<'_>) -> Option<Address> {
+    if listen.name == "socket" {
+        return UnixName::new(listen.value.trim()).ok().map(Address::Unix);
+    }
     value::listen_address(listen.value).ok().filter(|address| !is_any_port(address))
 }
 
-/// The port.
-pub(in crate::config) const fn port(address: &Address) -> u16 {
+/// The port; none where there is no such thing.
+pub(in crate::config) const fn port(address: &Address) -> Option<u16> {
     match address {
-        Address::Socket(address) => address.port(),
-        Address::Name { port, .. } => *port,
+        Address::Socket(address) => Some(address.port()),
+        Address::Name { port, .. } => Some(*port),
+        Address::Unix(_) => None,
     }
 }
 
@@ -124,7 +141,7 @@ pub(in crate::config) const fn port(address: &Address) -> u16 {
 #[derive(Default)]
 struct Taken {
     addresses: HashMap<Address, usize>,
-    ports: HashMap<u16, Port>,
+    ports: HashMap<Option<u16>, Port>,
 }
 
 /// The first listeners of a port.
@@ -153,6 +170,7 @@ impl Taken {
                 }
             }
             Address::Name { .. } => drop(port.v4_or_name.get_or_insert(at)),
+            Address::Unix(_) => {}
         }
         self.addresses.entry(folded(address)).or_insert(at);
     }
@@ -165,6 +183,7 @@ impl Taken {
             Address::Socket(SocketAddr::V6(v6)) if v6.ip().is_unspecified() => port.v6,
             Address::Socket(SocketAddr::V4(_)) | Address::Name { .. } => port.any_v4,
             Address::Socket(SocketAddr::V6(_)) => port.any_v6,
+            Address::Unix(_) => None,
         };
         self.addresses.get(&folded(address)).copied().or(wide)
     }
@@ -178,6 +197,7 @@ impl Taken {
             Address::Name { host, .. } => {
                 port.any_v4.or(port.any_v6).filter(|_| host.eq_ignore_ascii_case("localhost"))
             }
+            Address::Unix(_) => None,
         };
         self.addresses.get(&folded(address)).copied().or(wide)
     }
@@ -187,7 +207,7 @@ impl Taken {
 fn folded(address: &Address) -> Address {
     match address {
         Address::Name { host, port } => Address::Name { host: host.to_ascii_lowercase(), port: *port },
-        Address::Socket(_) => address.clone(),
+        Address::Socket(_) | Address::Unix(_) => address.clone(),
     }
 }
 
@@ -270,6 +290,21 @@ mod tests {
         {
             assert!(!is_valid(&[listen], host), "{listen} {host}");
         }
+    }
+
+    #[test]
+    fn sockets_of_this_machine_meet_by_their_names() {
+        assert!(is_valid(&["unix:/a", "unix:/b", "*:80"], "unix:/c"));
+        assert!(!is_valid(&["unix:/a", "unix:/a"], "h:1"));
+        let expected = "f:2:27: ip=\"unix:/a\": the host is its service's own listener in line 1, expected another \
+                        address";
+        assert_eq!(errors(&file(&["unix:/a"], "unix:/a", "")), expected);
+        let control = errors(&file(&["unix:/a"], "h:1", "<control socket='/a'/>"));
+        assert!(
+            control
+                .ends_with("socket=\"/a\": the address meets the listener in line 1, expected an address of its own"),
+            "{control}"
+        );
     }
 
     #[test]

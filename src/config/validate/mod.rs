@@ -2,6 +2,7 @@
 //!
 //! A function that cannot give its value has reported why; the others go on, so that one run shows everything.
 
+mod access;
 mod admin;
 pub(super) mod listeners;
 mod logs;
@@ -28,6 +29,7 @@ pub(super) fn config(dialect: Dialect, root: &Element<'_>, errors: &mut Collecto
     let status = logs::status(root, errors);
     let admin = admin::admin(root, errors);
     let control = control(root, errors);
+    let acls = access::acls(root, errors);
     listeners::check(root, errors);
     Ok(Config {
         services: services?,
@@ -37,6 +39,7 @@ pub(super) fn config(dialect: Dialect, root: &Element<'_>, errors: &mut Collecto
         status: status?,
         admin: admin?,
         control: control?,
+        acls: acls?,
     })
 }
 

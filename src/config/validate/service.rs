@@ -2,6 +2,7 @@
 
 use super::all;
 use super::names::unique;
+use crate::config::access;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
 use crate::config::sockets::{self, Texts};
 use crate::config::suggest::{closest, hint};
@@ -31,6 +32,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
     let fin_timeout = element.optional("fin-timeout", value::positive_time, errors);
     let max_connections = element.optional("max-connections", value::count, errors);
     let access_log = element.optional("access-log", value::boolean, errors);
+    let entrance = access::entrance(&mut Attributes { element, errors });
     unique?;
     Ok(Service {
         name: name?,
@@ -42,19 +44,28 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
         fin_timeout: fin_timeout?,
         max_connections: max_connections?,
         access_log: access_log?.unwrap_or(true),
+        entrance: entrance?,
     })
 }
 
 fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, Reported> {
     let address = element.required("ip", value::listen_address, errors);
     let options = sockets::listen_options(&mut Attributes { element, errors });
-    Ok(Listen { address: address?, options: options? })
+    let versions = element.optional("proxy", value::proxy_versions, errors);
+    let from = element.optional("proxy-from", value::nets, errors);
+    let proxy = access::expect(versions?, from?).map_err(|(given, what)| errors.report(place(element, given), what));
+    let rights = sockets::rights(&mut Attributes { element, errors });
+    let (address, options, proxy, rights) = (address?, options?, proxy?, rights?);
+    if let Some((given, what)) = sockets::unfit_listen(&address, &options, &rights) {
+        return Err(errors.report(place(element, given), what));
+    }
+    Ok(Listen { address, options, proxy, rights })
 }
 
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {
     let name = element.required("name", value::name, errors);
     let scheduler = element.optional("scheduler", value::scheduler, errors);
-    let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
+    let connect = sockets::host_options(&mut Attributes { element, errors });
     let unnamed: Vec<String> = (0..element.children("host").count()).map(|index| format!("host.{index}")).collect();
     let names = element.children("host").zip(&unnamed);
     let names = names.map(|(host, unnamed)| name_and_place(host).unwrap_or((unnamed, host.at())));
@@ -70,7 +81,8 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
     let weight = element.optional("weight", value::weight, errors);
     let max = element.optional("max", value::count, errors);
     let state = element.optional("state", value::admin_state, errors);
-    let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
+    let connect = sockets::host_options(&mut Attributes { element, errors });
+    let acl = element.optional("acl", value::name, errors);
     let (address, connect) = (address?, connect?);
     check_family(element, &address, &connect, errors)?;
     Ok(Host {
@@ -79,8 +91,14 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
         weight: weight?.unwrap_or(1),
         max: max?,
         state: state?.unwrap_or_default(),
+        acl: acl?,
         connect,
     })
+}
+
+/// Where an attribute is, else its element.
+fn place(element: &Element<'_>, attribute: &str) -> usize {
+    element.attribute(attribute).map_or(element.at(), |attribute| attribute.at)
 }
 
 /// A host's own source addresses are for this host, so that one of them must be able to reach it. A group's may be for
@@ -91,9 +109,11 @@ fn check_family(
     connect: &ConnectOptions,
     errors: &mut Collector<'_>,
 ) -> Result<(), Reported> {
+    if let Some((given, what)) = sockets::unfit_connect(address, connect) {
+        return Err(errors.report(place(element, given), what));
+    }
     let Some(what) = wrong_family(address, connect) else { return Ok(()) };
-    let at = element.attribute("source").map_or(element.at(), |source| source.at);
-    Err(errors.report(at, what))
+    Err(errors.report(place(element, "source"), what))
 }
 
 /// What is wrong with the source addresses of a host at this address.

@@ -1,31 +1,52 @@
-//! Addresses: `1.2.3.4:80`, `[::1]:80`, `name:80`, and `*:80` for listeners.
+//! Addresses: `1.2.3.4:80`, `[::1]:80`, `name:80`, `*:80` for listeners, and sockets of this machine: `unix:/run/x.sock`,
+//! `unix:@name`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 
 use crate::config::Address;
 use crate::config::error::quoted;
+use crate::model::address::UnixName;
 
 /// Longest host name and longest label between its dots, in characters (RFC 1035, section 2.3.4; the name as text).
 const HOST_NAME_CHARS_MAX: usize = 253;
 const LABEL_CHARS_MAX: usize = 63;
 
 const EXPECTED: &str = "expected ADDRESS:PORT, such as 10.0.0.1:80, [::1]:80 or name:80";
+/// What stands before the name of a socket of this machine. A port is no path: there may be a host of that name.
+const UNIX: &str = "unix:";
 
 /// Where to listen. `*` is every IPv4 interface; port 0 lets the kernel choose.
 pub(in crate::config) fn listen_address(text: &str) -> Result<Address, String> {
+    unix(text).unwrap_or_else(|| inet_address(text))
+}
+
+/// As [`listen_address`], of what speaks TCP only.
+pub(in crate::config) fn inet_address(text: &str) -> Result<Address, String> {
+    if unix(text).is_some() {
+        return Err(format!("a socket of this machine is not for administration over a network, {EXPECTED}"));
+    }
     let (host, port) = split(text.trim())?;
     address(host, literal(host)?, self::port(port, 0..=u16::MAX)?)
 }
 
 /// Where to connect.
 pub(in crate::config) fn host_address(text: &str) -> Result<Address, String> {
+    if let Some(address) = unix(text) {
+        return address;
+    }
     let (host, port) = split(text.trim())?;
     let literal = literal(host)?;
     if literal.is_some_and(|address| address.ip().is_unspecified()) {
         return Err(format!("{host} means every interface, which is for listeners only, {EXPECTED}"));
     }
     address(host, literal, self::port(port, 1..=u16::MAX)?)
+}
+
+/// A socket of this machine, if it is to be one.
+fn unix(text: &str) -> Option<Result<Address, String>> {
+    let name = text.trim().strip_prefix(UNIX).filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()))?;
+    Some(UnixName::new(name).map(Address::Unix))
 }
 
 fn address(host: &str, literal: Option<SocketAddr>, port: u16) -> Result<Address, String> {
@@ -141,6 +162,18 @@ mod tests {
         assert_eq!(host_address("[::ffff:10.0.0.1]:80"), Ok(socket("10.0.0.1:80")));
         assert_eq!(host_address("web-1.example.com.:80"), Ok(named("web-1.example.com.", 80)));
         assert_eq!(host_address("_a.b:1"), Ok(named("_a.b", 1)));
+    }
+
+    #[test]
+    fn socket_of_this_machine_is_read_and_a_host_of_that_name_is_no_socket() {
+        let unix = |name: &str| Ok(Address::Unix(UnixName::new(name).unwrap()));
+        assert_eq!(listen_address(" unix:/run/x.sock "), unix("/run/x.sock"));
+        assert_eq!(host_address("unix:@x"), unix("@x"));
+        assert_eq!(host_address("unix:80"), Ok(named("unix", 80)));
+        assert!(host_address("unix:").unwrap_err().starts_with("the path does not begin with a /"));
+        assert!(host_address("unix:run/x").unwrap_err().starts_with("the path does not begin with a /"));
+        assert!(listen_address(&format!("unix:/{}", "a".repeat(107))).unwrap_err().contains("at most 107"));
+        assert!(inet_address("unix:/run/x").unwrap_err().contains("expected ADDRESS:PORT"));
     }
 
     #[test]

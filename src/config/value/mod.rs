@@ -7,17 +7,21 @@ mod address;
 mod bytes;
 mod logs;
 mod name;
+mod net;
 mod number;
 mod scheduler;
 mod socket;
 mod time;
 
-pub(super) use address::{host_address, listen_address};
+pub(super) use address::{host_address, inet_address, listen_address};
 pub(crate) use bytes::bytes;
 pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
 pub(super) use logs::{datagrams_to, line_format, syslog, whole_seconds_at_least_one};
 pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key, socket_path};
-pub(super) use number::{admin_state, backlog, boolean, busy_poll, count, fastopen_queue, weight};
+pub(super) use net::{
+    announce, client_rate, client_table, fastclose, net, nets, prefix, proxy_versions, show_nets, verdict,
+};
+pub(super) use number::{admin_state, backlog, boolean, busy_poll, count, fastopen_queue, file_mode, weight};
 pub(super) use scheduler::scheduler;
 pub(super) use socket::{congestion, defer_accept, keepalive, show_keepalive, show_sources, sources, user_timeout};
 pub(crate) use time::{positive_time, show_time, time};

@@ -31,6 +31,14 @@ pub(in crate::config) fn busy_poll(text: &str) -> Result<u32, String> {
     number(text, 0..=BUSY_POLL_US_MAX)
 }
 
+/// The mode of a file, in octal digits as for chmod(1), without set-user-ID and its kin.
+pub(in crate::config) fn file_mode(text: &str) -> Result<u32, String> {
+    let text = text.trim();
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    mode.ok_or_else(|| String::from("not a mode, expected octal digits such as 0660"))
+}
+
 /// Also in the ancestors' spellings.
 pub(in crate::config) fn boolean(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
@@ -49,7 +57,8 @@ pub(in crate::config) fn admin_state(text: &str) -> Result<AdminState, String> {
     })
 }
 
-fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
+/// A whole number in this range.
+pub(super) fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
     let text = text.trim();
     let expected = format!("expected {} to {}", range.start(), range.end());
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -67,6 +76,14 @@ fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mode_is_octal() {
+        assert_eq!((file_mode("0660"), file_mode(" 777 "), file_mode("0000")), (Ok(0o660), Ok(0o777), Ok(0)));
+        for text in ["", "66", "0680", "1777", "04755", "00660", "rw", "+660"] {
+            assert!(file_mode(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn weight_in_range_is_read() {

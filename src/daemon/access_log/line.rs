@@ -2,7 +2,6 @@
 //! steers no terminal.
 
 use std::fmt::{Display, Write};
-use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::names::Names;
@@ -10,6 +9,7 @@ use crate::admin::words::show::utc;
 use crate::config::LineFormat;
 use crate::daemon::logging::{push_json, steers};
 use crate::model::access_log::{Phase, Record};
+use crate::model::address::Endpoint;
 
 /// Makes lines. The date of a second is made once.
 #[derive(Debug, Default)]
@@ -70,8 +70,8 @@ impl Lines {
         fields.word("protocol", record.protocol.name());
         fields.quoted("session", &record.session);
         fields.quoted("started", &started);
-        fields.quoted("client", &record.client);
-        fields.addr("listen", record.listen);
+        fields.addr("client", Some(record.client));
+        fields.addr("listen", record.listen.map(Endpoint::Ip));
         fields.name("service", names.service(record.service));
         fields.name("group", place.map(|place| &*place.group));
         fields.name("host", place.map(|place| &*place.host));
@@ -128,9 +128,11 @@ impl Fields<'_> {
         self.line.push_str(if self.json { "null" } else { "-" });
     }
 
-    fn addr(&mut self, key: &str, value: Option<SocketAddr>) {
+    fn addr(&mut self, key: &str, value: Option<Endpoint>) {
         match value {
-            Some(addr) => self.quoted(key, &addr),
+            Some(Endpoint::Ip(addr)) => self.quoted(key, &addr),
+            // Its path may have any characters.
+            Some(unix) => self.name(key, Some(&unix.to_string())),
             None => self.nothing(key),
         }
     }
@@ -182,10 +184,10 @@ mod tests {
             at: Duration::from_millis(1_732_557_600_123),
             protocol: Protocol::Tcp,
             session: SessionName { reactor: 0, slot: 17, generation: 9234 },
-            client: "192.0.2.1:5000".parse().unwrap(),
+            client: Endpoint::Ip("192.0.2.1:5000".parse().unwrap()),
             listen: "[2001:db8::1]:80".parse().ok(),
             service: ServiceId(0),
-            host: Some((HostId(1), "10.0.0.2:80".parse().unwrap())),
+            host: Some((HostId(1), Endpoint::Ip("10.0.0.2:80".parse().unwrap()))),
             retries: 1,
             up: 5,
             down: 1 << 33,

@@ -84,18 +84,20 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::address::Endpoint;
     use crate::model::scheduler::SchedulerKind;
-    use crate::model::service::HostSpec;
+    use crate::model::service::{Entrance, Fastclose, HostSpec};
     use crate::model::status::HostStatus;
 
     pub(in super::super) fn spec(hosts: std::ops::Range<u32>) -> ServiceSpec {
         let host = |number| HostSpec {
             id: HostId(number),
-            addr: ([127, 0, 0, 1], 9).into(),
+            addr: Endpoint::Ip(([127, 0, 0, 1], 9).into()),
             weight: 1,
             max: None,
             status: HostStatus::Up,
             may_meet_itself: false,
+            acl: None,
             outbound: None,
             counters: Arc::default(),
         };
@@ -110,6 +112,8 @@ pub(super) mod tests {
             fin_timeout: Duration::ZERO,
             max_connections: None,
             access_log: true,
+            entrance: Entrance::default(),
+            fastclose: Fastclose::Off,
             rotation: Arc::default(),
             counters: Arc::default(),
         }

@@ -1,12 +1,13 @@
 //! What is expected of this host: the command line and the configuration in the numbers that checks need.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use crate::config::{Address, Config};
 use crate::daemon::front;
 use crate::daemon::options::Options;
 use crate::instance::limits::{self, Asked, Machine};
+use crate::model::address::Endpoint;
 use crate::model::limits::{DESCRIPTORS_PER_PAIR, PIPES_MAX, REACTORS_MAX};
 use crate::model::socket_options::Outbound;
 
@@ -43,7 +44,7 @@ impl Load {
             let Some(group) = service.enabled.and_then(|enabled| service.groups.get(enabled)) else { continue };
             for host in &group.hosts {
                 let connect = host.connect.or(&group.connect).or(&options.connect);
-                let count = Outbound::new(socket(&host.address), connect).map_or(0, |outbound| outbound.sources());
+                let count = Outbound::new(endpoint(&host.address), connect).map_or(0, |outbound| outbound.sources());
                 if count > 1 {
                     sources.insert(host.address.to_string(), count.into());
                 }
@@ -76,10 +77,11 @@ impl Load {
 }
 
 /// Names are taken to be of IPv4.
-fn socket(address: &Address) -> SocketAddr {
+fn endpoint(address: &Address) -> Endpoint {
     match address {
-        Address::Socket(addr) => *addr,
-        Address::Name { port, .. } => (Ipv4Addr::UNSPECIFIED, *port).into(),
+        Address::Socket(addr) => Endpoint::Ip(*addr),
+        Address::Name { port, .. } => Endpoint::Ip((Ipv4Addr::UNSPECIFIED, *port).into()),
+        Address::Unix(name) => Endpoint::Unix(*name),
     }
 }
 

@@ -274,6 +274,7 @@ impl Shell {
         let timeout = wait.unwrap_or(self.defaults.drain_timeout);
         log::info!(target: MANAGER, "draining for up to {}", Seconds(timeout));
         self.draining = Some(now.after(timeout));
+        self.listeners.remove_files();
         self.prober.clear();
         self.outbox.post(&Update::Drain(timeout));
     }

@@ -1,96 +1,30 @@
 //! Listening addresses: binds what a configuration adds, all or nothing, and tells reactors what changed.
 //!
 //! A listener is its address: when that moves to another service, its sockets stay. Port 0 gets a real port when it
-//! is first bound and keeps it by its place (the n-th port 0 of the service).
+//! is first bound and keeps it by its place (the n-th port 0 of the service). One of this machine has one socket for all
+//! reactors, and perhaps a file, which goes with it.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
-use crate::config::{Address, Config, Listen};
+use super::start_error::{StartError, written};
+use crate::config::{self, Address, Config, Listen};
 use crate::manager::line::{Quoted, Value};
+use crate::model::address::{Endpoint, UnixName};
 use crate::model::counters::ListenerCounters;
 use crate::model::id::{ListenerId, ServiceId};
+use crate::model::proxy::{Expect, Trust};
 use crate::model::service::ListenerSpec;
 use crate::model::snapshot::ServiceView;
 use crate::model::socket_options::ListenOptions;
 use crate::sys::listener;
 use crate::sys::options::Refused;
+use crate::sys::socket_file::SocketFile;
 use crate::sys::steer::{self, Steering};
-
-/// Why a configuration could not be started.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    Listen {
-        /// The address as configured.
-        address: String,
-        /// The service that wants it.
-        service: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The kernel does not have a congestion control.
-    Congestion {
-        /// Its name.
-        name: String,
-        /// Who wants it.
-        place: String,
-        /// Those that it has.
-        available: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The manager's thread cannot be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen { address, service, error } => {
-                write!(f, "could not listen on {address} (service {}): {error}", Value(service))?;
-                hint(error.kind()).map_or(Ok(()), |hint| write!(f, "; {hint}"))
-            }
-            Self::Congestion { name, place, available, error } => {
-                write!(f, "congestion={} of {place}: ", Quoted(name))?;
-                if error.kind() == io::ErrorKind::NotFound {
-                    f.write_str("the kernel does not have it")?;
-                } else if error.kind() == io::ErrorKind::PermissionDenied {
-                    f.write_str("net.ipv4.tcp_allowed_congestion_control and CAP_NET_ADMIN decide who may use it")?;
-                } else {
-                    error.fmt(f)?;
-                }
-                write!(f, ", expected one of {}; modprobe adds some", available.replace(' ', ", "))
-            }
-            Self::Thread(error) => write!(f, "could not start the manager's thread: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Listen { error, .. } | Self::Congestion { error, .. } | Self::Thread(error) => Some(error),
-        }
-    }
-}
-
-/// What an operator can do about it.
-fn hint(kind: io::ErrorKind) -> Option<&'static str> {
-    const HINTS: [(io::ErrorKind, &str); 3] = [
-        (io::ErrorKind::AddrInUse, "something else listens there: `ss -ltnp` shows what"),
-        (
-            io::ErrorKind::PermissionDenied,
-            "a port below 1024 needs root, CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start",
-        ),
-        (io::ErrorKind::AddrNotAvailable, "no interface of this machine has that address: `ip addr` lists them"),
-    ];
-    HINTS.iter().find(|(known, _)| *known == kind).map(|(_, hint)| *hint)
-}
+use crate::sys::unix::{self, Rights};
 
 /// The open listeners.
 #[derive(Debug)]
@@ -100,14 +34,14 @@ pub(super) struct Listeners {
     steering: Steering,
     open: Vec<Listener>,
     /// Sockets that reactors may still be serving to their end.
-    closing: Vec<(SocketAddr, Weak<TcpListener>)>,
+    closing: Vec<(Endpoint, Weak<TcpListener>)>,
     next: u32,
 }
 
 /// What identifies a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
-    Address(SocketAddr),
+    Address(Endpoint),
     AnyPort { service: String, nth: usize, ip: IpAddr },
 }
 
@@ -115,14 +49,18 @@ enum Key {
 struct Listener {
     id: ListenerId,
     key: Key,
-    addr: SocketAddr,
-    /// One a reactor.
+    addr: Endpoint,
+    /// One a reactor; of this machine's the same one for each.
     sockets: Vec<Arc<TcpListener>>,
+    /// Of a socket that is one.
+    file: Option<SocketFile>,
+    rights: Rights,
     /// As configured.
     shown: String,
     service_name: String,
     service: ServiceId,
     options: ListenOptions,
+    proxy: Option<Arc<Trust>>,
     counters: Arc<ListenerCounters>,
 }
 
@@ -139,10 +77,22 @@ struct Wanted {
     /// As configured.
     shown: String,
     options: ListenOptions,
-    /// The sockets of a listener that is new.
-    bound: Option<(SocketAddr, Vec<Arc<TcpListener>>)>,
+    proxy: Option<Expect>,
+    rights: Rights,
+    /// Of a listener that is new.
+    bound: Option<Bound>,
     /// That its connections could not be steered, and why.
     unsteered: Option<String>,
+}
+
+/// The sockets of a listener.
+#[derive(Debug)]
+struct Bound {
+    addr: Endpoint,
+    sockets: Vec<Arc<TcpListener>>,
+    file: Option<SocketFile>,
+    /// Why its connections are not steered.
+    unsteered: Option<io::Error>,
 }
 
 /// What is to be told to reactors, and what changed.
@@ -185,10 +135,11 @@ impl Listeners {
         // A service that has no host yet would turn its clients away.
         for service in config.services.iter().filter(|service| service.enabled.is_some()) {
             let mut any_ports = 0;
-            for Listen { address, options } in &service.listens {
+            for Listen { address, options, proxy, rights } in &service.listens {
                 let options = options.or(self.defaults);
                 let fail =
                     |error| StartError::Listen { address: written(address), service: service.name.clone(), error };
+                let rights = rights_of(rights).map_err(fail)?;
                 for addr in resolve(address).map_err(fail)? {
                     let key = key(&service.name, addr, &mut any_ports);
                     match wanted.iter().find(|other| other.key == key) {
@@ -199,7 +150,9 @@ impl Listeners {
                             key,
                             service: service.name.clone(),
                             shown: address.to_string(),
-                            options,
+                            options: options.fit(addr),
+                            proxy: proxy.clone(),
+                            rights,
                             bound: None,
                             unsteered: None,
                         }),
@@ -214,39 +167,38 @@ impl Listeners {
     fn bind(&self, wanted: &mut [Wanted]) -> Result<(), StartError> {
         let keys: BTreeSet<Key> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
         let kept: Vec<&Listener> = self.open.iter().filter(|listener| keys.contains(&listener.key)).collect();
-        let mut bound: Vec<SocketAddr> = kept.iter().map(|listener| listener.addr).collect();
+        let mut bound: Vec<Endpoint> = kept.iter().map(|listener| listener.addr).collect();
         for new in wanted.iter_mut().filter(|wanted| !kept.iter().any(|listener| listener.key == wanted.key)) {
             let addr = match new.key {
                 Key::Address(addr) => addr,
-                Key::AnyPort { ip, .. } => SocketAddr::new(ip, 0),
+                Key::AnyPort { ip, .. } => SocketAddr::new(ip, 0).into(),
             };
             let fail = |error| StartError::Listen { address: addr.to_string(), service: new.service.clone(), error };
             if bound.contains(&addr) {
                 return Err(fail(io::ErrorKind::AddrInUse.into()));
             }
-            let (addr, sockets, refused) = self.bind_one(addr, &new.options, &bound).map_err(fail)?;
-            bound.push(addr);
-            if let Some(error) = refused {
+            let fresh = match addr {
+                Endpoint::Ip(addr) => self.bind_one(addr, &new.options, &bound),
+                Endpoint::Unix(name) => self.bind_unix(name, &new.options, new.rights),
+            };
+            let fresh = fresh.map_err(fail)?;
+            bound.push(fresh.addr);
+            if let Some(error) = &fresh.unsteered {
                 new.unsteered = Some(format!(
                     "connections to {addr} are not steered to the CPU they arrive on: {error}; --steer needs BPF and \
                              --incoming-cpu Linux 6.2, a hash decides now"
                 ));
             }
-            new.bound = Some((addr, sockets));
+            new.bound = Some(fresh);
         }
         Ok(())
     }
 
-    fn bind_one(
-        &self,
-        addr: SocketAddr,
-        options: &ListenOptions,
-        bound: &[SocketAddr],
-    ) -> io::Result<(SocketAddr, Vec<Arc<TcpListener>>, Option<io::Error>)> {
+    fn bind_one(&self, addr: SocketAddr, options: &ListenOptions, bound: &[Endpoint]) -> io::Result<Bound> {
         // Where sockets of ours overlap, a stranger cannot be told from them; he could not have bound it either.
         let closing = self.closing.iter().filter(|(_, socket)| socket.strong_count() > 0).map(|(addr, _)| addr);
         let ours = self.open.iter().map(|listener| &listener.addr).chain(closing).chain(bound);
-        if addr.port() != 0 && !ours.into_iter().any(|other| overlap(addr, *other)) {
+        if addr.port() != 0 && !ours.filter_map(Endpoint::as_ip).any(|other| overlap(addr, other)) {
             listener::probe_free(addr)?;
         }
         let first = listener::listen_with(addr, options)?;
@@ -255,8 +207,20 @@ impl Listeners {
         while sockets.len() < self.reactors {
             sockets.push(Arc::new(listener::listen_with(addr, options)?));
         }
-        let refused = steer::steer(&sockets, &self.steering).err();
-        Ok((addr, sockets, refused))
+        let unsteered = steer::steer(&sockets, &self.steering).err();
+        Ok(Bound { addr: addr.into(), sockets, file: None, unsteered })
+    }
+
+    /// Nobody can be told from whom a client of this machine comes, so that nothing is steered.
+    fn bind_unix(&self, name: UnixName, options: &ListenOptions, rights: Rights) -> io::Result<Bound> {
+        let (socket, file) = listener::listen_unix(name, rights, options)?;
+        let sockets = vec![Arc::new(socket); self.reactors.max(1)];
+        Ok(Bound { addr: Endpoint::Unix(name), sockets, file, unsteered: None })
+    }
+
+    /// Removes the files of sockets: who comes from now on is told that nobody is there.
+    pub(super) fn remove_files(&mut self) {
+        self.open.iter_mut().for_each(|listener| listener.file = None);
     }
 
     /// Adds where the listeners of a service are bound.
@@ -283,13 +247,27 @@ impl Listeners {
             let was = known.as_ref().map(|listener| listener.service);
             let mut listener = match (known, wanted.bound) {
                 (Some(listener), _) => listener,
-                (None, Some((addr, sockets))) => {
+                (None, Some(Bound { addr, sockets, file, .. })) => {
                     let id = ListenerId(self.next);
                     self.next += 1;
                     let options = wanted.options;
                     let (key, counters) = (wanted.key, Arc::default());
                     let (shown, service_name) = (String::new(), String::new());
-                    Listener { id, key, addr, sockets, shown, service_name, service, options, counters }
+                    let (rights, proxy) = (wanted.rights, None);
+                    Listener {
+                        id,
+                        key,
+                        addr,
+                        sockets,
+                        file,
+                        rights,
+                        shown,
+                        service_name,
+                        service,
+                        options,
+                        proxy,
+                        counters,
+                    }
                 }
                 (None, None) => continue,
             };
@@ -299,7 +277,11 @@ impl Listeners {
             if listener.options != wanted.options {
                 moves.retune(&mut listener, wanted.options);
             }
-            if was != Some(service) {
+            if listener.rights != wanted.rights {
+                moves.give_rights(&mut listener, wanted.rights);
+            }
+            let other_proxy = listener.take_proxy(wanted.proxy);
+            if was != Some(service) || other_proxy {
                 moves.listen(&listener, was.is_none());
             }
             self.open.push(listener);
@@ -314,10 +296,22 @@ impl Listeners {
     }
 }
 
+impl Listener {
+    /// Takes which PROXY headers it expects. Returns whether these are others.
+    fn take_proxy(&mut self, wanted: Option<Expect>) -> bool {
+        if self.proxy.as_ref().map(|trust| trust.expect()) == wanted.as_ref() {
+            return false;
+        }
+        self.proxy = wanted.map(Trust::new).map(Arc::new);
+        true
+    }
+}
+
 impl Moves {
     fn listen(&mut self, listener: &Listener, is_new: bool) {
         let counters = Arc::clone(&listener.counters);
-        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, counters };
+        let proxy = listener.proxy.clone();
+        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, proxy, counters };
         self.lines.push(format!("listening service={} addr={}", Value(&listener.service_name), listener.addr));
         self.listen.push((spec, listener.sockets.clone()));
         if is_new {
@@ -335,7 +329,9 @@ impl Moves {
         let place = format!("service={} addr={}", Value(&listener.service_name), listener.addr);
         self.lines.push(format!("retuned {place}"));
         let mut refused = BTreeSet::new();
-        for socket in &listener.sockets {
+        // One for all is told once.
+        let sockets = if listener.addr.ip().is_some() { &listener.sockets[..] } else { &listener.sockets[..1] };
+        for socket in sockets {
             listener::retune(socket, &listener.options, &options, &mut |Refused { option, error }| {
                 refused.insert(format!("retuned {place} without {option}: {error}"));
             });
@@ -343,29 +339,44 @@ impl Moves {
         self.warnings.extend(refused);
         listener.options = options;
     }
+
+    /// Lets others connect to an open listener that is a file.
+    fn give_rights(&mut self, listener: &mut Listener, rights: Rights) {
+        self.retuned += 1;
+        let place = format!("service={} addr={}", Value(&listener.service_name), listener.addr);
+        self.lines.push(format!("retuned {place}"));
+        if let Some(Err(error)) = listener.file.as_ref().map(|file| file.set_rights(rights)) {
+            self.warnings.push(format!("retuned {place} without its mode and group: {error}"));
+        }
+        listener.rights = rights;
+    }
 }
 
-fn key(service: &str, addr: SocketAddr, any_ports: &mut usize) -> Key {
+fn key(service: &str, addr: Endpoint, any_ports: &mut usize) -> Key {
+    let Endpoint::Ip(addr) = addr else { return Key::Address(addr) };
     if addr.port() != 0 {
-        return Key::Address(addr);
+        return Key::Address(addr.into());
     }
     *any_ports += 1;
     Key::AnyPort { service: service.to_owned(), nth: *any_ports, ip: addr.ip() }
 }
 
-/// The address as an operator wrote it.
-fn written(address: &Address) -> String {
-    match address {
-        Address::Socket(addr) => addr.to_string(),
-        Address::Name { host, port } => format!("{}:{port}", Value(host)),
-    }
+/// What the system makes of the rights that a configuration says.
+fn rights_of(rights: &config::Rights) -> io::Result<Rights> {
+    let group = rights
+        .group
+        .as_deref()
+        .map(|name| unix::group(name).map_err(|error| io::Error::other(format!("group={}: {error}", Quoted(name)))));
+    let usual = Rights::of_group(group.transpose()?);
+    Ok(Rights { mode: rights.mode.unwrap_or(usual.mode), ..usual })
 }
 
-fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
+fn resolve(address: &Address) -> io::Result<Vec<Endpoint>> {
     match address {
-        Address::Socket(addr) => Ok(vec![*addr]),
+        Address::Socket(addr) => Ok(vec![Endpoint::Ip(*addr)]),
+        Address::Unix(name) => Ok(vec![Endpoint::Unix(*name)]),
         Address::Name { host, port } => {
-            let sorted: BTreeSet<SocketAddr> = (host.as_str(), *port).to_socket_addrs()?.collect();
+            let sorted: BTreeSet<Endpoint> = (host.as_str(), *port).to_socket_addrs()?.map(Endpoint::Ip).collect();
             if sorted.is_empty() {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
             }

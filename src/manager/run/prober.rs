@@ -1,19 +1,23 @@
-//! Probes: a connect to a host, closed again at once. They share the manager's poll.
+//! Probes: a connect to a host, closed again at once. One that expects binary PROXY headers is told that nobody else is
+//! behind it (LOCAL); the readable ones have no word for that, so that such a host is told nothing.
+//! They share the manager's poll.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::manager::Event;
+use crate::model::address::Endpoint;
 use crate::model::id::HostId;
 use crate::model::outcome::{Blame, Fault};
+use crate::model::proxy::Announce;
 use crate::model::socket_options::Outbound;
 use crate::model::time::Moment;
 use crate::sys::socket::{self, blame};
+use crate::wire::proxy;
 
 /// The probes in flight. Each has a token of its own that is never used again, so that a stale event finds nothing.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Prober {
 struct Probe {
     host: HostId,
     stream: TcpStream,
+    /// It is told that the connection is nobody else's.
+    is_local: bool,
     started: Moment,
     deadline: Moment,
 }
@@ -42,7 +48,7 @@ impl Prober {
         &mut self,
         now: Moment,
         host: HostId,
-        addr: SocketAddr,
+        addr: Endpoint,
         outbound: Option<&Outbound>,
         timeout: Duration,
     ) -> Option<Event> {
@@ -54,7 +60,7 @@ impl Prober {
         &mut self,
         now: Moment,
         host: HostId,
-        addr: SocketAddr,
+        addr: Endpoint,
         outbound: Option<&Outbound>,
         timeout: Duration,
     ) -> Result<(), Blame> {
@@ -63,14 +69,16 @@ impl Prober {
             None => socket::connect(addr),
             Some(outbound) => socket::connect_with(addr, outbound, 0, None).map(|(stream, _)| stream),
         };
-        let mut stream = stream.map_err(|error| blame(&error))?;
+        let mut stream = stream.map_err(|error| socket::blame_at(addr, &error))?;
         let token = Token(self.next);
         self.next += 1;
         // A registration that fails is this machine's failure, whatever its number means elsewhere.
         self.registry
             .register(&mut stream, token, Interest::WRITABLE)
             .map_err(|error| Blame::Local(error.raw_os_error().unwrap_or_default()))?;
-        self.in_flight.insert(token, Probe { host, stream, started: now, deadline: now.after(timeout) });
+        let is_local = outbound.is_some_and(|outbound| outbound.announce() == Announce::V2);
+        let deadline = now.after(timeout);
+        self.in_flight.insert(token, Probe { host, stream, is_local, started: now, deadline });
         Ok(())
     }
 
@@ -107,9 +115,15 @@ impl Probe {
             Ok(Some(error)) | Err(error) => return Some(Err(blame(&error))),
             Ok(None) => {}
         }
-        match self.stream.peer_addr() {
+        match socket::peer(&self.stream) {
             Ok(peer) if socket::met_itself(&self.stream, peer.port()) => Some(Err(Blame::Host(Fault::MetItself))),
-            Ok(_) => Some(Ok(now.since(self.started))),
+            Ok(_) => {
+                if self.is_local {
+                    // Whatever becomes of it: that the host has accepted is known.
+                    let _ = (&self.stream).write(&proxy::LOCAL);
+                }
+                Some(Ok(now.since(self.started)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
             Err(error) => Some(Err(blame(&error))),
         }
@@ -119,15 +133,19 @@ impl Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::address::UnixName;
+    use crate::model::socket_options::ListenOptions;
+    use crate::sys::listener;
+    use crate::sys::unix::Rights;
     use mio::{Events, Poll};
     use std::net::TcpListener;
 
     const FIRST: Token = Token(5);
 
-    fn probe(addr: SocketAddr) -> Result<Duration, Blame> {
+    fn probe(addr: impl Into<Endpoint>) -> Result<Duration, Blame> {
         let mut poll = Poll::new().unwrap();
         let mut prober = Prober::new(poll.registry().try_clone().unwrap(), FIRST);
-        if let Some(event) = prober.start(Moment::START, HostId(7), addr, None, Duration::from_secs(5)) {
+        if let Some(event) = prober.start(Moment::START, HostId(7), addr.into(), None, Duration::from_secs(5)) {
             return result(&event);
         }
         assert_eq!(prober.next_deadline(), Some(Moment::from_millis(5_000)));
@@ -158,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn socket_of_this_machine_is_probed_and_told_apart_when_its_queue_is_full() {
+        let name = UnixName::new(&format!("@director-probe-{}", std::process::id())).unwrap();
+        assert_eq!(probe(Endpoint::Unix(name)), Err(Blame::Host(Fault::Refused)));
+        let options = ListenOptions { backlog: Some(1), ..ListenOptions::default() };
+        let (listener, _) = listener::listen_unix(name, Rights::of_group(None), &options).unwrap();
+        assert_eq!(probe(Endpoint::Unix(name)), Ok(Duration::from_millis(3)));
+        let _waits = socket::connect(Endpoint::Unix(name)).unwrap();
+        assert_eq!(probe(Endpoint::Unix(name)), Err(Blame::Busy));
+        drop(listener);
+    }
+
+    #[test]
     fn closed_port_probed_is_refused() {
         let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = probe(addr).unwrap_err();
@@ -173,7 +203,7 @@ mod tests {
         let full = crate::sys::listener::listen("127.0.0.1:0".parse().unwrap(), 0).unwrap();
         let addr = full.local_addr().unwrap();
         let first = std::net::TcpStream::connect(addr).unwrap();
-        assert!(prober.start(Moment::START, HostId(7), addr, None, Duration::from_secs(1)).is_none());
+        assert!(prober.start(Moment::START, HostId(7), addr.into(), None, Duration::from_secs(1)).is_none());
         assert!(prober.take_expired(Moment::from_millis(999)).is_none());
         let expired = prober.take_expired(Moment::from_millis(1_000)).unwrap();
         assert_eq!(result(&expired), Err(Blame::Host(Fault::TimedOut)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use crate::config;
+use crate::model::address::Endpoint;
 use crate::model::change::Refusal;
 use crate::model::command::{Answer, Origin, Reply, SessionList, SessionSearch, SessionView, Target};
 use crate::model::limits::{ANSWER_LOOK, ANSWER_WAIT, QUESTIONS_MAX, SESSIONS_LISTED, SESSIONS_LISTED_MAX};
@@ -138,10 +139,11 @@ impl Shell {
         let mut filter = SessionFilter::default();
         if let Some(client) = client {
             match (client.parse::<IpAddr>(), client.parse::<SocketAddr>()) {
+                _ if *client == Endpoint::LOCAL.to_string() => filter.client_addr = Some(Endpoint::LOCAL),
                 (Ok(ip), _) => filter.client = Some(ip.to_canonical()),
-                (_, Ok(addr)) => filter.client_addr = Some(addr),
+                (_, Ok(addr)) => filter.client_addr = Some(addr.into()),
                 (Err(_), Err(_)) => {
-                    let what = format!("client {client}: not an address, expected one with or without a port");
+                    let what = format!("client {client}: not an address, expected one with or without a port, or unix");
                     return Err(Refusal::invalid(what));
                 }
             }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{self, Address, Config};
+use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::{CONNECT_TIMEOUT, FIN_TIMEOUT, IDLE_TIMEOUT};
 use crate::model::outcome::{Blame, Fault};
@@ -53,13 +54,13 @@ pub(in crate::manager) fn settings() -> Settings {
 }
 
 /// The address of the test's host `n`.
-pub(in crate::manager) fn addr(n: u16) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, 1], n))
+pub(in crate::manager) fn addr(n: u16) -> Endpoint {
+    Endpoint::Ip(([10, 0, 0, 1], n).into())
 }
 
 pub(in crate::manager) fn host(name: &str, address: Address) -> config::Host {
     let (state, connect) = (AdminState::Up, ConnectOptions::default());
-    config::Host { name: name.to_owned(), address, weight: 1, max: None, state, connect }
+    config::Host { name: name.to_owned(), address, weight: 1, max: None, state, acl: None, connect }
 }
 
 pub(in crate::manager) fn named(name: &str, host_name: &str, port: u16) -> config::Host {
@@ -68,7 +69,8 @@ pub(in crate::manager) fn named(name: &str, host_name: &str, port: u16) -> confi
 
 /// A group with hosts h1, h2, … on these ports.
 pub(in crate::manager) fn group(name: &str, ports: &[u16]) -> config::Group {
-    let hosts = ports.iter().map(|port| host(&format!("h{port}"), Address::Socket(addr(*port)))).collect();
+    let hosts =
+        ports.iter().map(|port| host(&format!("h{port}"), Address::Socket(addr(*port).as_ip().unwrap()))).collect();
     config::Group {
         name: name.to_owned(),
         scheduler: SchedulerKind::RoundRobin,
@@ -89,11 +91,21 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         fin_timeout: None,
         max_connections: None,
         access_log: true,
+        entrance: config::Entrance::default(),
     }
 }
 
 pub(in crate::manager) fn config(services: Vec<config::Service>) -> Config {
-    Config { services, manager: rules(), log_file: None, access_log: None, status: None, admin: None, control: None }
+    Config {
+        services,
+        manager: rules(),
+        log_file: None,
+        access_log: None,
+        status: None,
+        admin: None,
+        control: None,
+        acls: Vec::new(),
+    }
 }
 
 /// One service "web" with one group "g" of hosts on these ports.
@@ -108,7 +120,7 @@ pub(in crate::manager) struct World {
     /// Every effect that is no probe, in order.
     pub(in crate::manager) told: Vec<Effect>,
     /// Probes that wait for their answer, with their timeout.
-    pub(in crate::manager) probes: Vec<(HostId, SocketAddr, Duration)>,
+    pub(in crate::manager) probes: Vec<(HostId, Endpoint, Duration)>,
 }
 
 impl World {
@@ -179,7 +191,7 @@ impl World {
     pub(in crate::manager) fn pass_answering(
         &mut self,
         time: Duration,
-        mut answer: impl FnMut(Moment, SocketAddr) -> Result<Duration, Blame>,
+        mut answer: impl FnMut(Moment, Endpoint) -> Result<Duration, Blame>,
     ) {
         let end = self.now.after(time);
         loop {

@@ -65,7 +65,7 @@ fn address_of_a_host_changed_is_a_new_host() {
     let mut world = World::new(&config);
     let before = world.spec("web").hosts[0].id;
     world.fail(1);
-    config.services[0].groups[0].hosts[0].address = Address::Socket(addr(9));
+    config.services[0].groups[0].hosts[0].address = Address::Socket(addr(9).as_ip().unwrap());
     world.reload(&config);
     assert_ne!(world.spec("web").hosts[0].id, before);
     assert_eq!(world.status(9), HostStatus::Up);

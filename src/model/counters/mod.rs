@@ -190,6 +190,8 @@ pub struct ServiceCounters {
     pub accepted: AtomicU64,
     /// Attempts after the first that clients needed.
     pub retries: AtomicU64,
+    /// Clients let in without being counted, because the table of clients had no room.
+    pub uncounted: AtomicU64,
     closed: [AtomicU64; CloseReason::COUNT],
     /// How long a client waited from its accept until a host had accepted it, all attempts and queueing together. One
     /// that was moved on from a host that went away unused counts again.
@@ -212,6 +214,15 @@ impl ServiceCounters {
     #[must_use]
     pub fn closed_by_reason(&self) -> [u64; CloseReason::COUNT] {
         std::array::from_fn(|index| self.closed[index].load(Relaxed))
+    }
+
+    /// Clients turned away at the door; see [`CloseReason::is_refusal`].
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        [CloseReason::Denied, CloseReason::ClientLimit, CloseReason::NoHeader]
+            .map(|reason| self.closed(reason))
+            .iter()
+            .sum()
     }
 
     /// All sessions closed.

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::paint::{Paint, Tone};
+use crate::admin::json;
 use crate::admin::words::line::change_line;
-use crate::model::change::{Attributes, Change, GroupRef, HostRef};
+use crate::model::change::{AclTexts, Attributes, Change, GroupRef, HostRef};
 use crate::model::command::Difference;
 
 /// How differences are shown.
@@ -114,9 +115,22 @@ pub(in crate::admin::words) fn call(change: &Change) -> Call {
         Change::AddUser { user, attributes } => post(path(&["users"]), object(&[("name", user)], &as_hash(attributes))),
         Change::SetUser { user, attributes } => patch(path(&["users", user]), &as_hash(attributes)),
         Change::RemoveUser { user } => delete(path(&["users", user])),
+        Change::AddAcl { acl, list } => post(path(&["acls"]), with_list(Some(acl), list)),
+        Change::SetAcl { acl, list } => {
+            Call { method: "PUT", path: path(&["acls", acl]), body: Some(with_list(None, list)) }
+        }
+        Change::RemoveAcl { acl } => delete(path(&["acls", acl])),
         Change::SetManager { attributes } => patch(path(&["manager"]), attributes),
         Change::SetLog { file } => post(path(&["log"]), json!({ "file": file.as_deref().unwrap_or_default() })),
     }
+}
+
+fn with_list(name: Option<&String>, list: &AclTexts) -> Value {
+    let mut object = json!({ "default": list.default, "rules": json::rules(list) });
+    if let Some(name) = name {
+        object["name"] = json!(name);
+    }
+    object
 }
 
 /// The API takes passwords in clear as `password`, and what is known here, their hashes, as `hash`.
@@ -231,6 +245,9 @@ fn old_call(change: &Change) -> Option<String> {
         | Change::SetHost { .. }
         | Change::AddUser { .. }
         | Change::SetUser { .. }
+        | Change::AddAcl { .. }
+        | Change::SetAcl { .. }
+        | Change::RemoveAcl { .. }
         | Change::SetManager { .. }
         | Change::SetLog { .. } => None,
     }

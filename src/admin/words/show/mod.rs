@@ -1,5 +1,6 @@
 //! What comes back, as text and as JSON.
 
+mod acls;
 pub mod diff;
 mod events;
 pub mod paint;
@@ -13,6 +14,7 @@ use crate::admin::json;
 use crate::model::command::Reply;
 use paint::Paint;
 
+pub use acls::{acl, acls};
 pub use events::event;
 pub(crate) use events::utc;
 pub use paint::{bytes, span};

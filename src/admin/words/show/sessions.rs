@@ -23,15 +23,15 @@ pub(super) fn sessions(list: &SessionList, paint: Paint) -> Vec<String> {
 fn cells(session: &SessionView) -> Vec<(Tone, String)> {
     let plain = |text: String| (Tone::Plain, text);
     let info = &session.info;
-    let addr = |addr: Option<std::net::SocketAddr>| plain(addr.map(|addr| addr.to_string()).unwrap_or_default());
+    let addr = |addr: Option<String>| plain(addr.unwrap_or_default());
     vec![
         (Tone::Strong, info.name.to_string()),
         plain(info.client.to_string()),
         plain(session.service.clone()),
         plain(session.group.clone()),
         plain(session.host.clone()),
-        addr(info.host_addr),
-        addr(info.local),
+        addr(info.host_addr.map(|addr| addr.to_string())),
+        addr(info.local.map(|addr| addr.to_string())),
         plain(info.state.name().to_owned()),
         plain(span(session.age)),
         plain(span(info.idle)),

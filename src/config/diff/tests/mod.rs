@@ -37,6 +37,7 @@ fn compared(config: &Config) -> Config {
             }
         }
     }
+    config.acls.sort_by_key(|acl| acl.name.clone());
     config.services.sort_by_key(|service| service.name.clone());
     let mut admin = config.admin.take().unwrap_or_default();
     (admin.web, admin.ssh) = (None, None);

@@ -223,6 +223,41 @@ fn last_user_who_may_change_anything_goes_after_another_one_has_come() {
 }
 
 #[test]
+fn list_comes_before_who_uses_it_and_goes_after() {
+    let of = |acl: &str, lists: &str| {
+        let host = format!("<group name='g'><host name='a' ip='h:1' acl='{acl}'/></group>");
+        format!("<service name='w' acl='{acl}' client-max='3'><listen ip='*:1'/>{host}</service>{lists}")
+    };
+    let house = "<acl name='house' default='deny'><permit net='10.0.0.0/8'/><permit net='::1'/></acl>";
+    let told = told_of(
+        &of("lan", "<acl name='lan' default='deny'><permit net='10.0.0.0/8'/></acl>"),
+        &of("house", house).replace("client-max='3'", "client-rate='9' fastclose='both'"),
+    );
+    let expected = "access list house added, default=deny, with 2 rules  [kept]\n\
+                    w: acl lan → house, client-rate none → 9, fastclose off → both, client-max 3 → none  [new connections \
+                    only]\n\
+                    w/g/a: acl lan → house  [new connections only]\n\
+                    access list lan removed  [kept]\n";
+    assert_eq!(told, expected);
+    let other = "<acl name='house' default='permit'><permit net='::1'/><permit net='::2'/><deny net='::/0'/></acl>";
+    let told = told_of(&of("house", house), &of("house", other));
+    let expected = "access list house: default deny → permit, permit ::2 added, deny ::/0 added, permit 10.0.0.0/8 \
+                    removed  [new connections only]\n";
+    assert_eq!(told, expected);
+    let turned = "<acl name='house' default='deny'><permit net='::1'/><permit net='10.0.0.0/8'/></acl>";
+    let expected = ["access list house: another order of rules"];
+    assert_eq!(lines_of(&of("house", house), &of("house", turned)), expected);
+    let web = |acl: &str| format!("<admin><web listen='*:7001' enable='true' acl='{acl}'/></admin>");
+    let from = of("house", house) + &web("old") + "<acl name='old' default='deny'/>";
+    let expected = [
+        "access list new added, default=deny, with 0 rules",
+        "! access list old removed",
+        "! administration page: acl old → new",
+    ];
+    assert_eq!(lines_of(&from, &(of("house", house) + &web("new") + "<acl name='new' default='deny'/>")), expected);
+}
+
+#[test]
 fn order_of_hosts_is_told_where_the_scheduler_goes_by_it() {
     let of = |scheduler: &str, hosts: [&str; 3]| {
         let hosts = hosts.map(|name| format!("<host name='{name}' ip='{name}:1'/>")).concat();

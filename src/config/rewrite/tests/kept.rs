@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{after, enable, host, service};
 use crate::config::{Address, Config, Group, parse, rewrite, write};
+use crate::model::access::{Net, Rule, Verdict};
 use crate::model::limits::HEARTBEAT;
 use crate::model::scheduler::SchedulerKind;
 
@@ -62,6 +63,67 @@ fn values_are_escaped_for_either_quote() {
         |config| group(config).hosts[0].name = "<a> & \"b's\"".into(),
         &hosts("      <host name='&lt;a&gt; &amp; &quot;b&apos;s&quot;' ip='h:2'/>\n"),
     );
+}
+
+#[test]
+fn rules_of_a_list_keep_their_comments_and_their_order() {
+    let file = |rules: &str| {
+        let service = "  <service name='s'><listen ip='*:1'/><group name='g'><host ip='h:2'/></group></service>";
+        format!(
+            "<director>\n{service}\n  <!-- the house -->\n  <acl name='lan' default='deny'>\n{rules}  </acl>\n</director>\n"
+        )
+    };
+    let before = file(
+        "    <!-- one guest -->
+    <deny net='10.9.9.9'/>
+    <!-- all offices -->
+    <permit net='10.0.0.0/8'/> <!-- since May -->
+    <permit net='::1/128'/>
+
+    <!-- <permit net='192.0.2.0/24'/> -->
+    <deny net='2001:db8::/32'/>
+",
+    );
+    let net = |net: &str| {
+        let (ip, prefix) = net.split_once('/').unwrap();
+        Net::new(ip.parse().unwrap(), prefix.parse().unwrap()).unwrap()
+    };
+    let change = |config: &mut Config| {
+        let rules = &mut config.acls[0].rules;
+        rules[1].net = net("11.0.0.0/8");
+        rules.remove(2);
+        rules.insert(1, Rule { verdict: Verdict::Deny, net: net("10.7.0.0/16") });
+    };
+    let expected = file(
+        "    <!-- one guest -->
+    <deny net='10.9.9.9'/>
+    <deny net=\"10.7.0.0/16\"/>
+    <!-- all offices -->
+    <permit net='11.0.0.0/8'/> <!-- since May -->
+
+    <!-- <permit net='192.0.2.0/24'/> -->
+    <deny net='2001:db8::/32'/>
+",
+    );
+    becomes(&before, change, &expected);
+    // What stands above several of a kind may be about all of them, and stays.
+    let swap = |config: &mut Config| {
+        config.acls[0].rules.swap(0, 1);
+        config.acls[0].default = Verdict::Permit;
+        config.acls[0].rules[3].verdict = Verdict::Permit;
+    };
+    let expected = file(
+        "    <permit net='10.0.0.0/8'/> <!-- since May -->
+    <!-- one guest -->
+    <deny net='10.9.9.9'/>
+    <!-- all offices -->
+    <permit net='::1/128'/>
+    <permit net=\"2001:db8::/32\"/>
+
+    <!-- <permit net='192.0.2.0/24'/> -->
+",
+    );
+    becomes(&before, swap, &expected.replace("default='deny'", "default='permit'"));
 }
 
 #[test]

@@ -8,12 +8,15 @@ use crate::config::rewrite::{attempt, is, rewrite};
 use crate::config::schema::Dialect;
 use crate::config::tests::arbitrary;
 use crate::config::write::{write, write_as};
-use crate::config::{Config, parse};
+use crate::config::{Acl, Config, parse};
 
 const EXAMPLES: [&str; 4] = [DIRECTOR, MINIMAL, PDCONFIG, TXLB];
 
 /// The configuration after some changes, each chosen by a number; what comes in new comes from another one.
 fn altered(mut config: Config, other: &Config, changes: &[u32]) -> Config {
+    // What comes in may name them.
+    let missing: Vec<Acl> = other.acls.iter().filter(|acl| config.acl(&acl.name).is_none()).cloned().collect();
+    config.acls.extend(missing);
     for change in changes {
         let at = usize::try_from(change / 16).unwrap();
         let count = config.services.len();

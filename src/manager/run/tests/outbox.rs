@@ -78,7 +78,9 @@ fn debts_are_paid_in_an_order_that_is_always_right() {
     let mut outbox = Outbox::new(vec![mailbox]);
     let socket = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
     let addr = socket.local_addr().unwrap();
-    let listener = |id| ListenerSpec { id: ListenerId(id), service: ServiceId(0), addr, counters: Arc::default() };
+    let service = ServiceId(0);
+    let listener =
+        |id| ListenerSpec { id: ListenerId(id), service, addr: addr.into(), proxy: None, counters: Arc::default() };
     outbox.post(&Update::Drain(SECOND));
     outbox.post(&Update::Remove(ServiceId(7)));
     outbox.listen(&listener(1), &[Arc::clone(&socket)]);

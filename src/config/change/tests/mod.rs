@@ -1,11 +1,12 @@
 //! What changes do and refuse, and that whatever they make is a valid file.
 
-use crate::config::tests::arbitrary;
+mod access;
+mod properties;
+
 use crate::config::{Config, apply, parse, write};
 use crate::model::change::{Attributes, Change, GroupRef, HostRef, RefusalKind};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::status::AdminState;
-use proptest::prelude::*;
 
 fn base() -> Config {
     let text = "<director>
@@ -296,73 +297,4 @@ fn what_was_done_is_told_on_one_line() {
         refused(&Change::RemoveGroup { group: group("web", "blue") }).1,
         "web/blue serves, expected another group to be enabled first"
     );
-}
-
-/// A change that may fit the configuration or not.
-fn any_change() -> impl Strategy<Value = (usize, usize, usize, usize, String)> {
-    (0..20_usize, 0..4_usize, 0..4_usize, 0..5_usize, "[a-z0-9:. ,\"<&\n\u{fffe}é]{0,12}")
-}
-
-fn change_of(config: &Config, (kind, s, g, h, text): (usize, usize, usize, usize, String)) -> Change {
-    let service = &config.services[s % config.services.len()];
-    let group = service.groups.get(g % service.groups.len().max(1));
-    let group_ref = GroupRef { service: service.name.clone(), group: group.map_or("x", |group| &group.name).into() };
-    let host = group.and_then(|group| group.hosts.get(h)).map_or("nobody".to_owned(), |host| host.name.clone());
-    let host = HostRef { service: service.name.clone(), group: Some(group_ref.group.clone()), host };
-    let (service, listen) = (service.name.clone(), service.listens[h % service.listens.len()].address.to_string());
-    let some = |name: &str| attributes(&[(name, text.as_str())]);
-    match kind {
-        0 => Change::AddService { service: text.clone(), listen: "*:21000".into(), attributes: Attributes::default() },
-        1 => Change::SetService { service, attributes: some("name") },
-        2 => Change::AddListener { service, listen: format!("*:{}", 20_000 + h), attributes: Attributes::default() },
-        3 => Change::RemoveListener { service, listen },
-        4 => Change::AddGroup { group: GroupRef { service, group: text.clone() }, attributes: Attributes::default() },
-        5 => Change::SetGroup { group: group_ref, attributes: some("name") },
-        6 => Change::RemoveGroup { group: group_ref },
-        7 => Change::EnableGroup { group: group_ref },
-        8 => Change::AddHost {
-            group: group_ref,
-            host: None,
-            address: format!("10.9.9.{h}:22000"),
-            attributes: some("weight"),
-        },
-        9 => Change::SetHost { host, attributes: some("name") },
-        10 => Change::SetHost { host, attributes: some("ip") },
-        11 => Change::RemoveHost { host },
-        12 => Change::RemoveAllHosts { group: group_ref },
-        13 => Change::RemoveService { service },
-        14 => Change::SetListener { service, listen, attributes: attributes(&[("ip", &format!("*:{}", 20_005 + g))]) },
-        15 => Change::AddUser { user: text.clone(), attributes: attributes(&[("password", &text)]) },
-        16 => Change::SetUser { user: format!("{text}0"), attributes: some("name") },
-        17 => Change::RemoveUser { user: text },
-        18 => Change::SetLog { file: Some(text) },
-        _ => Change::SetManager { attributes: some("rise") },
-    }
-}
-
-proptest! {
-    #[test]
-    fn whatever_changes_leave_is_a_valid_file_or_lacks_hosts_only(
-        config in arbitrary::config(),
-        changes in prop::collection::vec(any_change(), 1..12),
-    ) {
-        let mut config = config;
-        for change in changes {
-            let before = config.clone();
-            let change = change_of(&config, change);
-            if apply(&mut config, &change).is_err() {
-                prop_assert_eq!(&config, &before, "refused, and changed all the same: {:?}", change);
-            }
-            for service in &config.services {
-                let serving = service.enabled.map(|at| &service.groups[at]);
-                prop_assert!(serving.is_none_or(|group| !group.hosts.is_empty()), "{:?}", change);
-            }
-        }
-        let is_whole = |config: &Config| config.services.iter().all(|service| {
-            service.enabled.is_some() && service.groups.iter().all(|group| !group.hosts.is_empty())
-        });
-        if is_whole(&config) {
-            prop_assert_eq!(parse(&write(&config), "f"), Ok(config));
-        }
-    }
 }

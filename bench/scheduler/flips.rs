@@ -13,6 +13,7 @@ use director::model::report::Report;
 use director::model::scheduler::SchedulerKind;
 use director::model::socket_options::ConnectOptions;
 use director::model::status::{AdminState, HostStatus};
+use director::model::sticky::StickyRules;
 use director::model::time::Moment;
 
 use super::world::{Case, Reactor, Spent, State, WINDOW, spec};
@@ -105,8 +106,8 @@ fn config(hosts: u32) -> Config {
         connect: ConnectOptions::default(),
     };
     let hosts = (0..hosts).map(host).collect();
-    let group =
-        Group { name: "g".into(), scheduler: SchedulerKind::LeastConns, connect: ConnectOptions::default(), hosts };
+    let (scheduler, sticky) = (SchedulerKind::LeastConns, StickyRules::default());
+    let group = Group { name: "g".into(), scheduler, sticky, connect: ConnectOptions::default(), hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket(SocketAddr::from(([127, 0, 0, 1], 80))).into()],

@@ -12,9 +12,11 @@ use director::balancer::{Balancer, Key, Next, Traffic};
 use director::model::counters::HostCounters;
 use director::model::id::{HostId, ServiceId};
 use director::model::outcome::{Blame, CloseReason};
+use director::model::role::Level;
 use director::model::scheduler::SchedulerKind;
 use director::model::service::{HostSpec, ServiceSpec};
 use director::model::status::HostStatus;
+use director::model::sticky::StickyRules;
 use director::model::time::Moment;
 
 use super::Failure;
@@ -123,6 +125,9 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
             id: HostId(service * case.hosts + number),
             addr: SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80)),
             weight: if state == State::Drained { 0 } else { 1 + number % 4 },
+            share: 1 + number % 4,
+            hard: None,
+            level: Level::default(),
             max: (state == State::Full).then_some(1),
             status: if state == State::Down { HostStatus::Down } else { HostStatus::Up },
             may_meet_itself: false,
@@ -135,6 +140,9 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
         generation: 1,
         name: "bench".into(),
         scheduler: kind,
+        sticky: StickyRules::default(),
+        table: None,
+        is_stubborn: false,
         hosts: (0..case.hosts).map(host).collect(),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(600),

@@ -15,6 +15,7 @@ use crate::model::event::Event;
 use crate::model::outcome::CloseReason;
 use crate::model::snapshot::{Counts, GroupView, HostView, ListenerView, ReactorView, ServiceView, Snapshot, UserView};
 use crate::model::status::HostStatus;
+use crate::model::sticky::{StickyClient, StickyList};
 
 /// The whole.
 #[must_use]
@@ -76,8 +77,29 @@ pub fn group(group: &GroupView) -> Value {
         "name": group.name,
         "enabled": group.enabled,
         "scheduler": group.scheduler.name(),
+        "sticky": group.sticky.rules.mode.name(),
+        "sticky_size": group.sticky.rules.size,
+        "sticky_clients": group.sticky.clients,
+        "sticky_evicted": group.sticky.evicted,
         "hosts": group.hosts.iter().map(host).collect::<Vec<_>>(),
     })
+}
+
+/// Clients that tables remember.
+#[must_use]
+pub fn sticky(list: &StickyList) -> Value {
+    let client = |client: &StickyClient| {
+        json!({
+            "client": client.client,
+            "service": client.service,
+            "group": client.group,
+            "host": client.host,
+            "addr": client.addr,
+            "home": client.home,
+            "idle_ms": millis(client.idle),
+        })
+    };
+    json!({ "clients": list.clients.iter().map(client).collect::<Vec<_>>(), "total": list.total })
 }
 
 /// A host address.
@@ -215,6 +237,7 @@ mod tests {
     use crate::model::id::{HostId, ServiceId};
     use crate::model::scheduler::SchedulerKind;
     use crate::model::session::{SessionInfo, SessionName, SessionState};
+    use crate::model::snapshot::StickyState;
     use crate::model::status::AdminState;
     use crate::model::time::Moment;
 
@@ -263,6 +286,7 @@ mod tests {
             name: String::from("g"),
             enabled: true,
             scheduler: SchedulerKind::LeastConns,
+            sticky: StickyState::default(),
             hosts: vec![host_view()],
         };
         let service = ServiceView {

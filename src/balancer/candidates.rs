@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::model::counters::{HostCounters, Rotation};
+use super::scheduler::rendezvous::{Stake, Stakes};
+use crate::model::counters::HostCounters;
+use crate::model::hash;
 use crate::model::id::HostId;
 use crate::model::limits::{SLOW_CONNECT_FACTOR, SLOW_CONNECT_MIN};
+use crate::model::role::Level;
+use crate::model::rotation::Rotation;
 use crate::model::service::HostSpec;
 use crate::model::socket_options::Outbound;
 use crate::model::status::HostStatus;
@@ -24,30 +28,40 @@ pub struct Host {
     pub addr: SocketAddr,
     /// Its share.
     pub weight: u32,
+    /// Its weight as configured.
+    pub(super) share: u32,
     pub(super) max: Option<u32>,
+    /// Most connections for a client whose own host this is.
+    pub(super) hard: Option<u32>,
+    pub(super) level: Level,
     pub(super) status: HostStatus,
     pub(super) may_meet_itself: bool,
     pub(super) outbound: Option<Arc<Outbound>>,
     pub(super) counters: Arc<HostCounters>,
     pub(super) open_here: u32,
-    /// Its place in the list.
+    /// Which of the service's tiers it is in, and its place in that one's list.
+    pub(super) rank: u32,
     pub(super) position: u32,
     pub(super) listed: bool,
 }
 
 impl Host {
-    pub(super) fn new(spec: &HostSpec, position: u32) -> Self {
+    pub(super) fn new(spec: &HostSpec) -> Self {
         Self {
             id: spec.id,
             addr: spec.addr,
             weight: spec.weight,
+            share: spec.share,
             max: spec.max,
+            hard: spec.hard,
+            level: spec.level,
             status: spec.status,
             may_meet_itself: spec.may_meet_itself,
             outbound: spec.outbound.clone(),
             counters: Arc::clone(&spec.counters),
             open_here: 0,
-            position,
+            rank: 0,
+            position: 0,
             listed: true,
         }
     }
@@ -56,10 +70,12 @@ impl Host {
     pub(super) fn take_over(&mut self, spec: &HostSpec) -> Difference {
         let difference = Difference {
             any: self.status != spec.status || self.max != spec.max || self.weight != spec.weight,
-            max: self.max != spec.max,
+            max: self.max != spec.max || self.hard != spec.hard,
             weight: self.weight != spec.weight,
+            share: self.share != spec.share,
         };
-        (self.addr, self.weight, self.max) = (spec.addr, spec.weight, spec.max);
+        (self.addr, self.weight, self.share) = (spec.addr, spec.weight, spec.share);
+        (self.max, self.hard, self.level) = (spec.max, spec.hard, spec.level);
         (self.status, self.may_meet_itself) = (spec.status, spec.may_meet_itself);
         // Counting references to each of many hosts anew would cost more than all the rest.
         if !Arc::ptr_eq(&self.counters, &spec.counters) {
@@ -92,6 +108,20 @@ impl Host {
         self.max.is_some_and(|max| self.open() >= max)
     }
 
+    /// Whether it is up, wanted, and nothing is known against it.
+    pub(super) fn is_sound(&self, now: Moment) -> bool {
+        self.weight > 0 && self.status == HostStatus::Up && !self.counters.is_suspected(now)
+    }
+
+    /// Takes a place at it for a client whose own host it is.
+    pub(super) fn try_open_own(&self) -> bool {
+        self.counters.try_open(self.hard.or(self.max))
+    }
+
+    pub(super) fn stake(&self) -> Stake {
+        Stake { identity: hash::address(self.addr), share: self.share }
+    }
+
     /// Takes a place at it unless it is full.
     pub(super) fn try_open(&self) -> bool {
         self.counters.try_open(self.max)
@@ -104,6 +134,7 @@ pub(super) struct Difference {
     pub(super) any: bool,
     pub(super) max: bool,
     pub(super) weight: bool,
+    pub(super) share: bool,
 }
 
 /// Which hosts a choice is made among.
@@ -122,14 +153,34 @@ impl Class {
     pub(super) const ALL: [Self; 3] = [Self::Sound, Self::Suspected, Self::Down];
 }
 
-/// The hosts that a scheduler may choose among.
+/// For whom a host is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) now: Moment,
+    /// Hosts where the client was already.
+    pub(super) tried: &'a [HostId],
+    /// The client's hash, where its address decides; else any number.
+    pub(super) client: u64,
+}
+
+/// What all choices of a tier go by.
+#[derive(Debug, Default)]
+pub(super) struct Roll {
+    /// Slots of the hosts, in the order of the list.
+    pub(super) order: Vec<u32>,
+    /// Which tier of the service it is.
+    pub(super) rank: usize,
+    /// What hashing goes by, where it does.
+    pub(super) stakes: Stakes,
+}
+
+/// The hosts that a scheduler may choose among: those of one level.
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     pub(super) hosts: &'a Slab<Host>,
-    pub(super) order: &'a [u32],
+    pub(super) roll: &'a Roll,
     pub(super) rotation: &'a Rotation,
-    pub(super) tried: &'a [HostId],
-    pub(super) now: Moment,
+    pub(super) wish: Wish<'a>,
     pub(super) class: Class,
 }
 
@@ -138,13 +189,13 @@ impl Candidates<'_> {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a scheduler loops over positions; an empty list needs no case")]
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.roll.order.len()
     }
 
     /// The host at this position, which must be below [`Self::len`].
     #[must_use]
     pub fn host(&self, position: usize) -> &Host {
-        &self.hosts[self.order[position] as usize]
+        &self.hosts[self.roll.order[position] as usize]
     }
 
     /// Whether the host at this position may be chosen.
@@ -155,8 +206,8 @@ impl Candidates<'_> {
             return false;
         }
         match (self.class, host.status) {
-            (Class::Sound, HostStatus::Up) => !host.counters.is_suspected(self.now),
-            (Class::Suspected, HostStatus::Up) => host.counters.is_suspected(self.now),
+            (Class::Sound, HostStatus::Up) => !host.counters.is_suspected(self.wish.now),
+            (Class::Suspected, HostStatus::Up) => host.counters.is_suspected(self.wish.now),
             (Class::Down, HostStatus::Down) => true,
             (Class::Sound | Class::Suspected, HostStatus::Down) | (Class::Down, HostStatus::Up) => false,
         }
@@ -165,13 +216,31 @@ impl Candidates<'_> {
     /// Whether the client was at the host at this position already.
     #[must_use]
     pub fn was_tried(&self, position: usize) -> bool {
-        !self.tried.is_empty() && self.tried.contains(&self.host(position).id)
+        !self.wish.tried.is_empty() && self.wish.tried.contains(&self.host(position).id)
     }
 
     /// Now.
     #[must_use]
     pub const fn now(&self) -> Moment {
-        self.now
+        self.wish.now
+    }
+
+    /// The hash of the client's network, for what goes by that.
+    #[must_use]
+    pub const fn client(&self) -> u64 {
+        self.wish.client
+    }
+
+    /// What hashing goes by.
+    #[must_use]
+    pub const fn stakes(&self) -> &Stakes {
+        &self.roll.stakes
+    }
+
+    /// Which of the service's levels this is, counted from 0.
+    #[must_use]
+    pub const fn level(&self) -> usize {
+        self.roll.rank
     }
 
     /// What all reactors share.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::candidates::Host;
+use super::candidates::{Host, Wish};
+use super::place::roles;
 use super::session::{Key, NEVER, NO_HOST, State};
 use super::{Balancer, Next, Target};
 use crate::model::limits::{LOCAL_RETRY, SUSPICION};
@@ -100,6 +101,11 @@ impl<T> Balancer<T> {
             self.reports.push(Report::HostSlow { service: service.spec.id, host: id });
         }
         let session = &mut self.sessions[key.slot as usize];
+        if service.spec.is_stubborn {
+            session.state = State::Connecting { round: round.saturating_add(1) };
+            self.arm(key);
+            return None;
+        }
         let tried = session.tried_mut();
         if round > 0 {
             tried.hosts.clear();
@@ -108,7 +114,8 @@ impl<T> Balancer<T> {
         }
         tried.hosts.push(id);
         let alone = tried.slow.is_empty();
-        if alone && !self.services[session.service as usize].pool.has_choice(now, session.tried()) {
+        let wish = Wish { now, tried: session.tried(), client: 0 };
+        if alone && !service.pool.has_choice(roles(session.is_denied), &wish) {
             session.state = State::Connecting { round: round.saturating_add(1) };
             self.arm(key);
             return None;

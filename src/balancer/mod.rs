@@ -4,6 +4,7 @@
 //! a script in the simulator): one key, one lifetime. Decisions are returned by value; what happens rarely is queued
 //! as a [`Report`].
 
+mod affinity;
 pub mod candidates;
 mod due;
 mod index;
@@ -15,6 +16,7 @@ pub mod scheduler;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tier;
 pub mod timer;
 mod view;
 
@@ -27,7 +29,7 @@ use std::time::Duration;
 use slab::Slab;
 
 pub use due::Due;
-pub use session::{Key, State};
+pub use session::{Client, Key, State};
 pub use view::View;
 
 use crate::model::counters::ServiceCounters;
@@ -196,7 +198,14 @@ impl<T> Balancer<T> {
     ///
     /// # Errors
     /// `io` back, when the service is unknown.
-    pub fn open(&mut self, now: Moment, service: ServiceId, client: SocketAddr, io: T) -> Result<(Key, Next), T> {
+    pub fn open(
+        &mut self,
+        now: Moment,
+        service: ServiceId,
+        client: impl Into<Client>,
+        io: T,
+    ) -> Result<(Key, Next), T> {
+        let Client { addr, is_denied } = client.into();
         let Some(&slot) = self.index.get(&service) else { return Err(io) };
         let entry = &mut self.services[slot];
         entry.sessions += 1;
@@ -209,7 +218,8 @@ impl<T> Balancer<T> {
             service: u32::try_from(slot).unwrap_or(u32::MAX),
             host: NO_HOST,
             state: State::Retrying,
-            client,
+            is_denied,
+            client: addr,
             opened: now,
             since: now,
             waited_micros: 0,
@@ -303,6 +313,9 @@ impl<T> Balancer<T> {
         let session = self.sessions.remove(key.slot as usize);
         let service = &mut self.services[session.service as usize];
         service.sessions -= 1;
+        if matches!(session.state, State::Open | State::HalfClosed) && !session.is_denied {
+            service.note_end(now, session.client);
+        }
         service.spec.counters.open.fetch_sub(1, Relaxed);
         service.spec.counters.count_closed(reason);
         if matches!(

@@ -11,6 +11,21 @@ pub(super) const NEVER: Moment = Moment::from_micros(u64::MAX);
 /// No host.
 pub(super) const NO_HOST: u32 = u32::MAX;
 
+/// Who wants to be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The client's address.
+    pub addr: SocketAddr,
+    /// Whether it is denied access: it goes to hosts for abuse, or nowhere.
+    pub is_denied: bool,
+}
+
+impl From<SocketAddr> for Client {
+    fn from(addr: SocketAddr) -> Self {
+        Self { addr, is_denied: false }
+    }
+}
+
 /// A session's name: a slot, and the generation that tells its users apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -49,6 +64,8 @@ pub(super) struct Tried {
     pub(super) local: Vec<HostId>,
     /// Whether there ever was a local reason.
     pub(super) ever_local: bool,
+    /// The one host that is tried again, for a stubborn service.
+    pub(super) only: Option<HostId>,
 }
 
 /// What moving bytes touches stands first, so that with many sessions an event loads few cache lines.
@@ -62,6 +79,7 @@ pub(super) struct Session<T> {
     pub(super) io: T,
     pub(super) host: u32,
     pub(super) state: State,
+    pub(super) is_denied: bool,
     pub(super) opened: Moment,
     /// A wake-up that the shell asked for, or [`NEVER`].
     pub(super) wake: Moment,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::sockets;
+use super::sticky;
 use super::value::show_time;
 use super::{Access, Control, Group, Host, Listen, Manager, Service, User, Web};
 use crate::model::scheduler::SchedulerKind;
@@ -34,6 +35,7 @@ pub(super) fn listen(listen: &Listen) -> Shown {
 pub(super) fn group(group: &Group) -> Shown {
     let scheduler = unless(group.scheduler, SchedulerKind::default()).map(|kind| kind.to_string());
     let mut shown = given([("name", Some(group.name.clone())), ("scheduler", scheduler)]);
+    shown.extend(sticky::shown(&group.sticky));
     shown.extend(sockets::shown_connect(&group.connect));
     shown
 }

@@ -36,6 +36,7 @@ mod rewrite;
 mod save;
 mod schema;
 mod sockets;
+mod sticky;
 mod suggest;
 mod summary;
 #[cfg(test)]
@@ -54,6 +55,7 @@ use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
+use crate::model::sticky::StickyRules;
 
 pub use change::{apply, find_host};
 pub use current::Current;
@@ -199,6 +201,8 @@ pub struct Group {
     pub name: String,
     /// How a host is chosen.
     pub scheduler: SchedulerKind,
+    /// How its clients find their host again.
+    pub sticky: StickyRules,
     /// How to connect to its hosts, as far as they do not say so themselves; the command line says the rest.
     pub connect: ConnectOptions,
     /// Names unique in the group. A file has at least one.

@@ -180,6 +180,12 @@ pub(super) static GROUP: Rule = Rule {
     attributes: with_stream![
         ("name", NAME),
         ("scheduler", "SCHEDULER"),
+        ("sticky", "off|table|hash"),
+        ("sticky-size", NUMBER),
+        ("sticky-ttl", TIME),
+        ("sticky-prefix-v4", NUMBER),
+        ("sticky-prefix-v6", NUMBER),
+        ("fail-back", BOOLEAN),
         ("enable", BOOLEAN),
         ("source", SOURCE),
         ("fastopen", BOOLEAN)

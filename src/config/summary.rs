@@ -5,6 +5,7 @@ use std::fmt;
 use super::sockets;
 use super::value::show_time;
 use super::{Config, Group, Host, Listen, Manager, Service};
+use crate::model::sticky::StickyMode;
 
 /// Lines of a summary, for files of any size.
 const LINES_MAX: usize = 24;
@@ -110,7 +111,12 @@ fn group_line(group: &Group, width: usize) -> String {
     let hosts = list(group.hosts.iter().map(host));
     let connect = options(&sockets::shown_connect(&group.connect));
     let connect = if connect.is_empty() { connect } else { format!("  ({connect})") };
-    format!("{:<width$}  {:<12}  {hosts}{connect}", cut(&group.name), group.scheduler)
+    let scheduler = match group.sticky.mode {
+        StickyMode::Off => group.scheduler.to_string(),
+        StickyMode::Table => format!("{},sticky", group.scheduler),
+        StickyMode::Hash => format!("{},hash", group.scheduler),
+    };
+    format!("{:<width$}  {scheduler:<12}  {hosts}{connect}", cut(&group.name))
 }
 
 fn listen(listen: &Listen) -> String {

@@ -7,7 +7,7 @@
 //! - `judge` turns reports and probes into status changes, with one `health` a host and the plan of all `probes`;
 //! - `registry` holds what is configured and what outlives a reload, `names` what host names resolved to;
 //! - `publication` makes of it what reactors see, for a group of many hosts not more often than they can follow;
-//!   `changes`, `line`, `counter_lines` and `loop_table` make what people read, `view` what programs do.
+//!   `sticky` shows and forgets the clients of tables; `changes`, `line`, `counter_lines` and `loop_table` make what people read, `view` what programs do.
 //!
 //! [`run`] is the thread around it, and all that touches the system. The data plane goes on with what it knows when the
 //! manager stalls.
@@ -24,6 +24,7 @@ mod probes;
 mod publication;
 mod registry;
 pub mod run;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -46,6 +47,7 @@ pub use changes::Changes;
 pub use effect::{Effect, Event};
 pub use health::Health;
 pub use publication::Settings;
+pub use sticky::StickyFilter;
 
 use line::{Limiter, Quoted, Seconds, Value, status_word};
 use names::{NameState, Names};

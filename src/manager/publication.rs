@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::config;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::{EXACT_HOSTS_MAX, PUBLISH_PAUSE_PER_HOST};
+use crate::model::role::Level;
 use crate::model::service::{HostSpec, ServiceSpec};
 use crate::model::socket_options::{ConnectOptions, Outbound};
 use crate::model::status::AdminState;
@@ -51,19 +52,22 @@ impl Registry {
 
     fn spec(&self, id: ServiceId, service: &Service, settings: &Settings) -> ServiceSpec {
         let config = &service.config;
-        let serving = config.enabled.map(|at| (config.groups[at].scheduler, &service.groups[at].rotation));
-        let (scheduler, rotation) = serving.map(|(kind, rotation)| (kind, Arc::clone(rotation))).unwrap_or_default();
+        let group = config.enabled.map(|at| &config.groups[at]);
+        let state = config.enabled.map(|at| &service.groups[at]);
         ServiceSpec {
             id,
             generation: 1,
             name: Arc::clone(&service.name),
-            scheduler,
+            scheduler: group.map(|group| group.scheduler).unwrap_or_default(),
+            sticky: group.map(|group| group.sticky).unwrap_or_default(),
+            table: state.and_then(|state| state.table.clone()),
+            is_stubborn: false,
             hosts: service.serving().filter_map(|(host, config)| self.host_spec(host, config, settings)).collect(),
             connect_timeout: config.connect_timeout.unwrap_or(settings.connect_timeout),
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
             fin_timeout: config.fin_timeout.unwrap_or(settings.fin_timeout),
             max_connections: config.max_connections,
-            rotation,
+            rotation: state.map(|state| Arc::clone(&state.rotation)).unwrap_or_default(),
             counters: Arc::clone(&service.counters),
         }
     }
@@ -76,7 +80,10 @@ impl Registry {
             id,
             addr: host.addr,
             weight,
+            share: config.weight,
             max: config.max,
+            hard: None,
+            level: Level::default(),
             status: host.health.status(),
             may_meet_itself: may_meet_itself(host.addr, host.outbound.as_deref(), settings),
             outbound: host.outbound.clone(),
@@ -96,6 +103,9 @@ fn pause(hosts: usize) -> Duration {
 /// Whether reactors would see no difference. Another group means other hosts, and with them another rotation.
 fn same(a: &ServiceSpec, b: &ServiceSpec) -> bool {
     a.scheduler == b.scheduler
+        && a.sticky == b.sticky
+        && a.table.as_ref().map(Arc::as_ptr) == b.table.as_ref().map(Arc::as_ptr)
+        && a.is_stubborn == b.is_stubborn
         && a.connect_timeout == b.connect_timeout
         && a.idle_timeout == b.idle_timeout
         && a.fin_timeout == b.fin_timeout
@@ -111,7 +121,9 @@ fn same_host(a: &HostSpec, b: &HostSpec) -> bool {
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     };
-    a.id == b.id && a.weight == b.weight && a.max == b.max && a.status == b.status && same_outbound
+    (a.id, a.weight, a.share, a.status) == (b.id, b.weight, b.share, b.status)
+        && (a.max, a.hard, a.level) == (b.max, b.hard, b.level)
+        && same_outbound
 }
 
 /// Both ends are one only where the host's port can be a connection's own and its address too.

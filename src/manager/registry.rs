@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{self, Address, Config};
-use crate::model::counters::{HostCounters, Rotation, ServiceCounters};
+use crate::model::counters::{HostCounters, ServiceCounters};
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
+use crate::model::rotation::Rotation;
 use crate::model::service::ServiceSpec;
 use crate::model::socket_options::{ConnectOptions, Outbound};
 use crate::model::status::{AdminState, HostStatus};
+use crate::model::sticky::{StickyMode, StickyRules, StickyTable};
 use crate::model::time::Moment;
 
 use super::changes::Changes;
@@ -53,6 +55,8 @@ pub(super) struct Service {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) rotation: Arc<Rotation>,
+    /// Where its clients are, if a table remembers that.
+    pub(super) table: Option<Arc<StickyTable>>,
     /// As in the configuration.
     pub(super) entries: Vec<Entry>,
 }
@@ -283,9 +287,7 @@ impl Service {
             .iter()
             .map(|group| match old.remove(&group.name) {
                 Some((known, before)) => known.carried_over(now, &before, group),
-                None => {
-                    Group { rotation: Arc::default(), entries: group.hosts.iter().map(|_| Entry::new(now)).collect() }
-                }
+                None => Group::new(now, group),
             })
             .collect();
         self.config = config.clone();
@@ -293,6 +295,12 @@ impl Service {
 }
 
 impl Group {
+    fn new(now: Moment, config: &config::Group) -> Self {
+        let table = table_for(&config.sticky, None);
+        let entries = config.hosts.iter().map(|_| Entry::new(now)).collect();
+        Self { rotation: Arc::default(), table, entries }
+    }
+
     fn carried_over(self, now: Moment, before: &config::Group, after: &config::Group) -> Self {
         let mut old: BTreeMap<&str, (Entry, &Address)> = before
             .hosts
@@ -305,7 +313,10 @@ impl Group {
             Some((entry, _)) => Entry { hosts: entry.hosts, ..Entry::new(now) },
             None => Entry::new(now),
         });
-        Self { rotation: self.rotation, entries: entries.collect() }
+        // What counts as one client decides what the table's keys are.
+        let same_clients = before.sticky.prefixes == after.sticky.prefixes;
+        let table = table_for(&after.sticky, self.table.filter(|_| same_clients));
+        Self { rotation: self.rotation, table, entries: entries.collect() }
     }
 }
 
@@ -339,6 +350,17 @@ impl Host {
         if known.unwrap_or(&ConnectOptions::default()) != connect {
             self.outbound = Outbound::new(self.addr, connect.clone()).map(Arc::new);
         }
+    }
+}
+
+/// The table that the rules ask for: the known one, or another one with what that knows.
+fn table_for(rules: &StickyRules, known: Option<Arc<StickyTable>>) -> Option<Arc<StickyTable>> {
+    let size = usize::try_from(rules.size).unwrap_or(usize::MAX);
+    match (rules.mode, known) {
+        (StickyMode::Off | StickyMode::Hash, _) => None,
+        (StickyMode::Table, Some(table)) if table.size() == size => Some(table),
+        (StickyMode::Table, Some(table)) => Some(Arc::new(table.resized(rules.size))),
+        (StickyMode::Table, None) => Some(Arc::new(StickyTable::new(rules.size))),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::time::Moment;
 use super::Manager;
 use super::names::NameState;
 use super::registry::{Entry, Host, Service};
+use super::sticky;
 
 impl Manager {
     /// Every service, in the order of the configuration. Where its listeners are bound is for the shell to say.
@@ -95,7 +96,8 @@ impl Manager {
             }
         }
         let enabled = service.config.enabled == Some(at);
-        GroupView { name: group.name.clone(), enabled, scheduler: group.scheduler, hosts }
+        let sticky = sticky::state(service, at);
+        GroupView { name: group.name.clone(), enabled, scheduler: group.scheduler, sticky, hosts }
     }
 
     fn unresolved_view(&self, now: Moment, config: &config::Host, entry: &Entry) -> HostView {

@@ -12,6 +12,7 @@ use super::change::{Change, HostRef, Refusal};
 use super::event::Event;
 use super::session::{SessionInfo, SessionName};
 use super::snapshot::Snapshot;
+use super::sticky::{StickyList, StickySearch};
 
 /// Front-end to manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,11 @@ pub enum Command {
     Sessions(SessionSearch),
     /// Cut sessions: both sides are reset. Legal at any time.
     Kill(Target),
+    /// List the clients that tables remember. Legal at any time.
+    Sticky(StickySearch),
+    /// Forget clients that tables remember, all where the search says nothing: the scheduler chooses for them anew. Their
+    /// connections stay. Legal at any time.
+    Forget(StickySearch),
     /// The events after this number, 0 for all that are kept. Legal at any time.
     Events {
         /// The number of the last one known.
@@ -130,6 +136,10 @@ pub enum Reply {
     Sessions(SessionList),
     /// To [`Command::Kill`]: how many were cut.
     Killed(usize),
+    /// To [`Command::Sticky`].
+    Sticky(StickyList),
+    /// To [`Command::Forget`]: how many were forgotten.
+    Forgotten(usize),
     /// To [`Command::Events`], the oldest first.
     Events(Vec<Arc<Event>>),
 }

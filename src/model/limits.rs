@@ -1,6 +1,10 @@
 //! Every bound in one place, with its unit in its name.
 
+mod policy;
+
 use std::time::Duration;
+
+pub use policy::*;
 
 /// Largest configuration file, in bytes.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;

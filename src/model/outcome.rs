@@ -75,11 +75,13 @@ pub enum CloseReason {
     Panicked,
     /// Cut because an operator asked for it.
     Killed,
+    /// It is denied access, and no host for abuse took it.
+    Denied,
 }
 
 impl CloseReason {
     /// How many reasons there are; [`Self::index`] is below.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// The names of the reasons, by [`Self::index`].
     pub const NAMES: [&str; Self::COUNT] = [
@@ -95,6 +97,7 @@ impl CloseReason {
         "drained",
         "panicked",
         "killed",
+        "denied",
     ];
 
     /// A dense number, for counters.
@@ -113,6 +116,7 @@ impl CloseReason {
             Self::Drained => 9,
             Self::Panicked => 10,
             Self::Killed => 11,
+            Self::Denied => 12,
         }
     }
 

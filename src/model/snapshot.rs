@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::outcome::CloseReason;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};
+use super::sticky::StickyRules;
 
 /// Times counted by their size, as a histogram had them at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,8 +119,21 @@ pub struct GroupView {
     pub enabled: bool,
     /// How a host is chosen.
     pub scheduler: SchedulerKind,
+    /// How its clients find their host again.
+    pub sticky: StickyState,
     /// In the order of the configuration, one for each address; one without an address for a name that has none.
     pub hosts: Vec<HostView>,
+}
+
+/// How a group's clients find their host again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StickyState {
+    /// The rules.
+    pub rules: StickyRules,
+    /// Clients that its table remembers.
+    pub clients: usize,
+    /// Clients that were forgotten because the table was full.
+    pub evicted: u64,
 }
 
 /// A host address.

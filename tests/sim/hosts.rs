@@ -9,6 +9,7 @@ use director::model::rng::Rng;
 use director::model::scheduler::SchedulerKind;
 use director::model::socket_options::ConnectOptions;
 use director::model::status::AdminState;
+use director::model::sticky::StickyRules;
 
 /// Hosts that exist, configured or not.
 pub(crate) const HOSTS: u64 = 6;
@@ -81,7 +82,8 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         });
     }
     let kind = SchedulerKind::ALL[usize::try_from(rng.below(8)).unwrap()];
-    let group = Group { name: "g".into(), scheduler: kind, connect: ConnectOptions::default(), hosts };
+    let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
+    let group = Group { name: "g".into(), scheduler: kind, sticky, connect, hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket("127.0.0.1:80".parse().unwrap()).into()],

@@ -377,7 +377,7 @@ impl Server {
 /// Whether a command is a change, and how long the manager may take for it.
 const fn patience(command: &Command) -> (bool, Duration) {
     match command {
-        Command::Snapshot | Command::Config(_) | Command::Events { .. } | Command::Diff { .. } => {
+        Command::Snapshot | Command::Config(_) | Command::Events { .. } | Command::Diff { .. } | Command::Sticky(_) => {
             (false, MANAGER_WITHIN)
         }
         // The reactors are asked, and have a second.
@@ -390,6 +390,7 @@ const fn patience(command: &Command) -> (bool, Duration) {
         | Command::Save { .. }
         | Command::Retry(_)
         | Command::Kill(_)
+        | Command::Forget(_)
         | Command::LogLevel(_)
         | Command::ReopenLog
         | Command::LogCounters

@@ -35,6 +35,8 @@ pub fn to_line(command: &Command) -> Option<String> {
         Command::Sessions(search) => Some(with("sessions", &[], search::pairs(search))),
         Command::Kill(Target::One(name)) => line(&["kill", &name.to_string()]),
         Command::Kill(Target::All(search)) => Some(with("kill", &[], search::pairs(search))),
+        // The prompt has no words for these.
+        Command::Sticky(_) | Command::Forget(_) => None,
         Command::Events { after } => Some(with("events", &[], vec![format!("after={after}")])),
         Command::LogLevel(level) => Some(with("log level", &[level], Vec::new())),
         Command::ReopenLog => line(&["log", "reopen"]),

@@ -16,6 +16,7 @@ mod least_conns;
 mod p2c;
 mod random;
 pub mod ranking;
+pub mod rendezvous;
 mod round_robin;
 pub mod set;
 mod shares;
@@ -37,7 +38,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    const fn of(position: usize) -> Self {
+    pub(in crate::balancer) const fn of(position: usize) -> Self {
         Self { position, open: None }
     }
 }

@@ -12,13 +12,14 @@ use proptest::sample::select;
 use crate::config::{Access, Address, Admin, Config, Control, Group, Host, Listen, Manager, Service, User, Web};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
-    SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
+    SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, STICKY_SIZE_MAX, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
 };
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{
     Congestion, ConnectOptions, Keepalive, ListenOptions, SourceRange, Sources, StreamOptions,
 };
 use crate::model::status::AdminState;
+use crate::model::sticky::{Prefixes, StickyMode, StickyRules};
 
 /// Any valid configuration. Listeners are on ports below 20000, each on its own or on 0, hosts above: none meet.
 pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
@@ -43,8 +44,17 @@ fn service() -> impl Strategy<Value = Service> {
 }
 
 fn group() -> impl Strategy<Value = Group> {
-    let parts = (name(), select(&SchedulerKind::ALL[..]), connect_options(), vec(host(), 1..5));
-    parts.prop_map(|(name, scheduler, connect, hosts)| Group { name, scheduler, connect, hosts })
+    let parts = (name(), select(&SchedulerKind::ALL[..]), sticky(), connect_options(), vec(host(), 1..5));
+    parts.prop_map(|(name, scheduler, sticky, connect, hosts)| Group { name, scheduler, sticky, connect, hosts })
+}
+
+fn sticky() -> impl Strategy<Value = StickyRules> {
+    let prefixes = (1..=32_u8, 1..=128_u8).prop_map(|(v4, v6)| Prefixes { v4, v6 });
+    let prefixes = prop_oneof![Just(Prefixes::default()), prefixes];
+    let parts = (select(&StickyMode::ALL[..]), 1..=STICKY_SIZE_MAX, time(), prefixes, any::<bool>());
+    let any =
+        parts.prop_map(|(mode, size, ttl, prefixes, fail_back)| StickyRules { mode, size, ttl, prefixes, fail_back });
+    prop_oneof![Just(StickyRules::default()), any]
 }
 
 fn host() -> impl Strategy<Value = Host> {

@@ -13,6 +13,7 @@ use crate::config::{Access, Address, Config, Group, Host, Listen, Service, User}
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
+use crate::model::sticky::StickyRules;
 
 /// One edit of a file.
 #[derive(Clone, Debug)]
@@ -254,7 +255,8 @@ const LISTENERS: [&str; 7] = ["*:1", "127.0.0.1:1", "*:2", "127.0.0.1:2", "127.0
 const HOSTS: [&str; 5] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2"];
 
 fn group_of(name: &str, scheduler: SchedulerKind, hosts: Vec<(&str, &str, u32)>) -> Group {
-    let mut group = Group { name: name.to_owned(), scheduler, connect: ConnectOptions::default(), hosts: Vec::new() };
+    let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
+    let mut group = Group { name: name.to_owned(), scheduler, sticky, connect, hosts: Vec::new() };
     for (name, address, weight) in hosts {
         if group.hosts.iter().all(|host| host.name != name) {
             let (name, address) = (name.to_owned(), value::host_address(address).unwrap());

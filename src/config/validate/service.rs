@@ -4,6 +4,7 @@ use super::all;
 use super::names::unique;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
 use crate::config::sockets::{self, Texts};
+use crate::config::sticky;
 use crate::config::suggest::{closest, hint};
 use crate::config::value;
 use crate::config::xml::{Attribute, Element};
@@ -52,6 +53,8 @@ fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, R
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {
     let name = element.required("name", value::name, errors);
     let scheduler = element.optional("scheduler", value::scheduler, errors);
+    let announced = scheduler.is_ok_and(|scheduler| scheduler.is_some_and(|(_, announced)| announced));
+    let sticky = sticky::rules(announced, &mut Attributes { element, errors });
     let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
     let unnamed: Vec<String> = (0..element.children("host").count()).map(|index| format!("host.{index}")).collect();
     let names = element.children("host").zip(&unnamed);
@@ -59,7 +62,8 @@ fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Rep
     let unique = unique("host", "its group", names, errors);
     let hosts = all(element.children("host").zip(&unnamed).map(|(child, unnamed)| host(child, unnamed, errors)));
     unique?;
-    Ok(Group { name: name?, scheduler: scheduler?.unwrap_or_default(), connect: connect?, hosts: hosts? })
+    let (scheduler, _) = scheduler?.unwrap_or_default();
+    Ok(Group { name: name?, scheduler, sticky: sticky?, connect: connect?, hosts: hosts? })
 }
 
 fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Result<Host, Reported> {

@@ -77,6 +77,8 @@ impl Shell {
     fn reply(&mut self, now: Moment, command: Command, origin: &Origin) -> Reply {
         let (asked, outcome) = match command {
             Command::Snapshot => return Reply::Snapshot(Arc::new(self.snapshot(now))),
+            Command::Sticky(search) => return self.list_clients(now, &search),
+            Command::Forget(search) => return self.forget_clients(&search, origin),
             Command::Events { after } => return Reply::Events(self.journal.after(after)),
             Command::Config(source) => return self.source(source).map_or_else(Reply::Refused, |config| text(&config)),
             Command::Diff { from, to } => return self.diff(from, to),

@@ -15,6 +15,7 @@ mod probation;
 mod prober;
 mod resolver;
 mod sessions;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod turn;

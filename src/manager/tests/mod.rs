@@ -23,6 +23,7 @@ use crate::model::scheduler::SchedulerKind;
 use crate::model::service::ServiceSpec;
 use crate::model::socket_options::ConnectOptions;
 use crate::model::status::{AdminState, HostStatus};
+use crate::model::sticky::StickyRules;
 use crate::model::time::Moment;
 
 use super::{Effect, Event, Manager, Settings};
@@ -72,6 +73,7 @@ pub(in crate::manager) fn group(name: &str, ports: &[u16]) -> config::Group {
     config::Group {
         name: name.to_owned(),
         scheduler: SchedulerKind::RoundRobin,
+        sticky: StickyRules::default(),
         connect: ConnectOptions::default(),
         hosts,
     }

@@ -1,0 +1,106 @@
+//! Clients that find their host again: by the table that all reactors share, or by hashing alone.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::candidates::Wish;
+use super::{Balancer, Key, Service, State};
+use crate::model::id::HostId;
+use crate::model::role::Role;
+use crate::model::sticky::{Network, Remembered, StickyMode};
+use crate::model::time::Moment;
+
+/// What is known of where a client belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Belongs {
+    network: Network,
+    /// What the table said; of hashing, the host that has won.
+    seen: Option<Remembered>,
+}
+
+impl Service {
+    /// The hash of a client's network, where its address decides anything; else any number.
+    pub(super) fn hash_of(&self, client: SocketAddr) -> u64 {
+        if self.pool.hashes() { self.spec.sticky.prefixes.network(client.ip()).hash() } else { 0 }
+    }
+
+    /// Where a client belongs; `None`: clients of this service belong nowhere.
+    pub(super) fn belongs(&self, now: Moment, client: SocketAddr) -> Option<Belongs> {
+        let rules = &self.spec.sticky;
+        if rules.mode == StickyMode::Off {
+            return None;
+        }
+        let network = rules.prefixes.network(client.ip());
+        let seen = match &self.spec.table {
+            Some(table) => table.look(now, rules.ttl, network),
+            None => self.pool.winner(network.hash()).map(|host| Remembered { host, home: host }),
+        };
+        Some(Belongs { network, seen })
+    }
+
+    /// The one host that a stubborn service has for this client, whatever its state.
+    pub(super) fn only_host(&self, belongs: &Belongs) -> Option<HostId> {
+        let seen = belongs.seen.filter(|_| self.spec.is_stubborn)?;
+        Some(seen.host).filter(|host| self.pool.is_wanted(*host))
+    }
+
+    /// Takes a place at the client's own host, if it can take it now. Returns its slot.
+    pub(super) fn choose_own(&mut self, belongs: &Belongs, wish: &Wish<'_>, is_queued: bool) -> Option<u32> {
+        let Remembered { host, home } = belongs.seen?;
+        if self.spec.sticky.fail_back
+            && home != host
+            && let Some(slot) = self.pool.choose_own(home, wish, is_queued)
+        {
+            self.remember(wish.now, belongs, slot);
+            return Some(slot);
+        }
+        self.pool.choose_own(host, wish, is_queued)
+    }
+
+    /// Remembers the host in this slot, where the client has a place now. If another reactor has chosen for the same
+    /// client at the same moment, it goes there instead. Returns where it is.
+    pub(super) fn settle(&mut self, belongs: Option<&Belongs>, wish: &Wish<'_>, slot: u32) -> u32 {
+        let (Some(belongs), Some(table)) = (belongs, &self.spec.table) else { return slot };
+        let new = self.place_of(belongs, slot);
+        let Err(other) = table.remember(wish.now, belongs.network, belongs.seen, new) else { return slot };
+        if let Some(theirs) = self.pool.choose_own(other.host, wish, false) {
+            let Self { pool, spec, .. } = self;
+            pool.release(slot, || spec.counters.waiting.load(Relaxed) > 0);
+            return theirs;
+        }
+        self.remember(wish.now, belongs, slot);
+        slot
+    }
+
+    /// Remembers the host in this slot, if it is one that clients return to.
+    pub(super) fn remember(&self, now: Moment, belongs: &Belongs, slot: u32) {
+        if let Some(table) = &self.spec.table
+            && self.pool.host(slot).level.role == Role::Normal
+        {
+            table.set(now, belongs.network, self.place_of(belongs, slot));
+        }
+    }
+
+    /// A connection of this client has ended: the time that it is remembered begins anew.
+    pub(super) fn note_end(&self, now: Moment, client: SocketAddr) {
+        let rules = &self.spec.sticky;
+        if let Some(table) = self.spec.table.as_ref().filter(|_| !rules.ttl.is_zero()) {
+            table.touch(now, rules.prefixes.network(client.ip()));
+        }
+    }
+
+    /// What is to be remembered of a client that goes to the host in this slot.
+    fn place_of(&self, belongs: &Belongs, slot: u32) -> Remembered {
+        let host = self.pool.host(slot).id;
+        let home = belongs.seen.map(|seen| seen.home).filter(|home| self.pool.is_listed(*home));
+        Remembered { host, home: home.filter(|_| self.spec.sticky.fail_back).unwrap_or(host) }
+    }
+}
+
+impl<T> Balancer<T> {
+    /// Whether those behind this one in the queue may find a place where it does not.
+    pub(super) fn may_be_passed(&self, key: Key) -> bool {
+        let Some(session) = self.session(key).filter(|session| session.state == State::Waiting) else { return true };
+        session.tried.is_some() || self.services[session.service as usize].spec.has_privileges()
+    }
+}

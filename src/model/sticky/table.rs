@@ -1,0 +1,412 @@
+//! The table of a group's clients and their hosts, shared by all reactors.
+//!
+//! Full keys; the clients that were not used for longest are forgotten when it is full, exactly over all of it. It is
+//! split into parts with a lock each, held for a search and some stores, never for two parts at a time and never across
+//! a system call: the only lock that reactors share (see the invariants of the crate).
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Network;
+use super::shard::{Place, Shard, seeded};
+use crate::model::id::HostId;
+use crate::model::limits::{STICKY_SHARD_CLIENTS, STICKY_SHARDS_MAX, STICKY_WALK};
+use crate::model::time::Moment;
+
+/// What a table knows of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The host it used last.
+    pub host: HostId,
+    /// The host it returns to if it fails back; most often the same.
+    pub home: HostId,
+}
+
+/// A client in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The client.
+    pub client: Network,
+    /// Its hosts.
+    pub known: Remembered,
+    /// When it was used last.
+    pub used: Moment,
+}
+
+/// The clients of a group, each with its host.
+#[derive(Debug)]
+pub struct StickyTable {
+    parts: Vec<Part>,
+    /// When the longest unused client of each part was used, in microseconds; the largest number: it has none.
+    oldest: Vec<AtomicU64>,
+    len: AtomicUsize,
+    size: usize,
+    seed: u64,
+    /// Clients forgotten because it was full.
+    evicted: AtomicU64,
+}
+
+/// In cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Part(Mutex<Shard>);
+
+impl StickyTable {
+    /// Room for so many clients, one at least. It takes memory as it fills: about 53 bytes a client.
+    #[must_use]
+    pub fn new(size: u32) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
+        let count = (size / STICKY_SHARD_CLIENTS).next_power_of_two().min(STICKY_SHARDS_MAX);
+        let seed = RandomState::new().hash_one(0);
+        let mean = size / count;
+        // Clients fall into parts by chance: eight standard deviations above the mean never happen.
+        let max = if count == 1 { size } else { mean + 8 * mean.isqrt() + 16 };
+        Self {
+            parts: (0..count).map(|_| Part(Mutex::new(Shard::new(max, seed)))).collect(),
+            oldest: (0..count).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            len: AtomicUsize::new(0),
+            size,
+            seed,
+            evicted: AtomicU64::new(0),
+        }
+    }
+
+    /// Most clients.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Clients.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len.load(Relaxed)
+    }
+
+    /// Whether it knows nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Clients forgotten because it was full.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Relaxed)
+    }
+
+    /// What is known of a client that comes now. One that was not used for `ttl`, if that is not zero, is new.
+    pub fn look(&self, now: Moment, ttl: Duration, client: Network) -> Option<Remembered> {
+        self.with(client, |shard, len| {
+            let slot = shard.find(client)?;
+            let (_, place) = shard.at(slot)?;
+            if has_expired(now, ttl, place.used) {
+                shard.remove(slot);
+                len.fetch_sub(1, Relaxed);
+                return None;
+            }
+            shard.touch(slot, now);
+            Some(known(place))
+        })
+    }
+
+    /// As [`Self::look`], for who only wants to know: the client is not used by it.
+    #[must_use]
+    pub fn peek(&self, client: Network) -> Option<Remembered> {
+        let shard = self.lock(self.part(client));
+        shard.find(client).and_then(|slot| shard.at(slot)).map(|(_, place)| known(place))
+    }
+
+    /// A connection of the client has ended: its time begins anew.
+    pub fn touch(&self, now: Moment, client: Network) {
+        self.with(client, |shard, _| {
+            if let Some(slot) = shard.find(client) {
+                shard.touch(slot, now);
+            }
+        });
+    }
+
+    /// Remembers a client, of which `seen` was known when its host was chosen. If another reactor has chosen meanwhile,
+    /// nothing changes.
+    ///
+    /// # Errors
+    /// What the other reactor chose.
+    pub fn remember(
+        &self,
+        now: Moment,
+        client: Network,
+        seen: Option<Remembered>,
+        new: Remembered,
+    ) -> Result<(), Remembered> {
+        let compare = |shard: &Shard| {
+            let present = shard.find(client).and_then(|slot| shard.at(slot)).map(|(_, place)| known(place));
+            // Who was forgotten meanwhile is remembered all the same.
+            present.filter(|present| Some(*present) != seen && *present != new).map_or(Ok(()), Err)
+        };
+        self.put(now, client, new, compare)
+    }
+
+    /// Remembers a client, whatever is known of it.
+    pub fn set(&self, now: Moment, client: Network, new: Remembered) {
+        let _: Result<(), Remembered> = self.put(now, client, new, |_| Ok(()));
+    }
+
+    /// Forgets a client. Returns whether it was known.
+    pub fn forget(&self, client: Network) -> bool {
+        self.with(client, |shard, len| {
+            let Some(slot) = shard.find(client) else { return false };
+            shard.remove(slot);
+            len.fetch_sub(1, Relaxed);
+            true
+        })
+    }
+
+    /// Forgets those that match. Returns how many. The locks are held for a few of them at a time.
+    pub fn forget_matching(&self, mut matches: impl FnMut(&Entry) -> bool) -> usize {
+        let mut found = Vec::new();
+        self.walk(|entry| {
+            if matches(entry) {
+                found.push(entry.client);
+            }
+        });
+        found.into_iter().filter(|client| self.forget(*client)).count()
+    }
+
+    /// Shows every client, in no order; one that comes, goes or is used meanwhile may be missed. The locks are held for a
+    /// few of them at a time.
+    pub fn walk(&self, mut see: impl FnMut(&Entry)) {
+        let mut some = Vec::with_capacity(STICKY_WALK);
+        for part in 0..self.parts.len() {
+            let slots = self.lock(part).slots();
+            for first in (0..slots).step_by(STICKY_WALK) {
+                let shard = self.lock(part);
+                let last = (first + STICKY_WALK).min(slots);
+                some.extend((first..last).filter_map(|slot| shard.at(slot)));
+                drop(shard);
+                for (client, place) in some.drain(..) {
+                    see(&Entry { client, known: known(place), used: place.used });
+                }
+            }
+        }
+    }
+
+    /// A table of another size with the same clients, as many as fit, those that were used last.
+    #[must_use]
+    pub fn resized(&self, size: u32) -> Self {
+        let mut entries = Vec::with_capacity(self.len());
+        self.walk(|entry| entries.push(*entry));
+        entries.sort_unstable_by_key(|entry| entry.used);
+        let new = Self::new(size);
+        for Entry { client, known, used } in entries.split_off(entries.len().saturating_sub(new.size)) {
+            new.set(used, client, known);
+        }
+        new
+    }
+
+    fn put<E>(
+        &self,
+        now: Moment,
+        client: Network,
+        new: Remembered,
+        compare: impl FnOnce(&Shard) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Before the lock of the client's part is taken: no two are ever held.
+        if self.len() >= self.size && self.peek(client).is_none() {
+            self.evict();
+        }
+        self.with(client, |shard, len| {
+            compare(shard)?;
+            let place = Place { host: new.host, home: new.home, used: now };
+            let before = shard.len();
+            if !shard.set(client, place) && shard.remove_oldest() {
+                len.fetch_sub(1, Relaxed);
+                self.evicted.fetch_add(1, Relaxed);
+                shard.set(client, place);
+                len.fetch_add(1, Relaxed);
+            } else {
+                len.fetch_add(shard.len() - before, Relaxed);
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets the client of the whole table that was not used for longest.
+    fn evict(&self) {
+        let oldest = self.oldest.iter().map(|used| used.load(Relaxed)).enumerate().min_by_key(|(_, used)| *used);
+        let Some((part, _)) = oldest else { return };
+        let mut shard = self.lock(part);
+        if shard.remove_oldest() {
+            self.len.fetch_sub(1, Relaxed);
+            self.evicted.fetch_add(1, Relaxed);
+        }
+        self.note_oldest(part, &shard);
+    }
+
+    fn with<R>(&self, client: Network, act: impl FnOnce(&mut Shard, &AtomicUsize) -> R) -> R {
+        let part = self.part(client);
+        let mut shard = self.lock(part);
+        let result = act(&mut shard, &self.len);
+        self.note_oldest(part, &shard);
+        result
+    }
+
+    fn note_oldest(&self, part: usize, shard: &Shard) {
+        let oldest = shard.oldest().map_or(u64::MAX, Moment::as_micros);
+        // Reactors share this cache line: it is written only when it changes.
+        if self.oldest[part].load(Relaxed) != oldest {
+            self.oldest[part].store(oldest, Relaxed);
+        }
+    }
+
+    fn part(&self, client: Network) -> usize {
+        usize::try_from(seeded(client, self.seed) >> 32).unwrap_or(0) & (self.parts.len() - 1)
+    }
+
+    /// A part that a panic left behind is whole: nothing panics between its stores.
+    fn lock(&self, part: usize) -> MutexGuard<'_, Shard> {
+        self.parts[part].0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const fn known(place: Place) -> Remembered {
+    Remembered { host: place.host, home: place.home }
+}
+
+fn has_expired(now: Moment, ttl: Duration, used: Moment) -> bool {
+    !ttl.is_zero() && now.since(used) >= ttl
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NEVER: Duration = Duration::ZERO;
+
+    fn client(number: u32) -> Network {
+        Network(u128::from(number) << 64)
+    }
+
+    fn at_home(host: u32) -> Remembered {
+        Remembered { host: HostId(host), home: HostId(host) }
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    #[test]
+    fn third_client_of_a_table_of_two_takes_the_place_of_the_one_unused_for_longest() {
+        let table = StickyTable::new(2);
+        table.set(at(1), client(1), at_home(1));
+        table.set(at(2), client(2), at_home(2));
+        assert_eq!(table.look(at(3), NEVER, client(1)), Some(at_home(1)));
+        table.set(at(4), client(3), at_home(3));
+        assert_eq!([1, 2, 3].map(|n| table.peek(client(n)).is_some()), [true, false, true]);
+        assert_eq!((table.len(), table.evicted()), (2, 1));
+    }
+
+    #[test]
+    fn client_that_comes_too_late_is_new_and_one_that_comes_in_time_has_its_time_again() {
+        let table = StickyTable::new(8);
+        let ttl = Duration::from_secs(1);
+        table.set(at(0), client(1), at_home(1));
+        assert_eq!(table.look(at(999), ttl, client(1)), Some(at_home(1)));
+        assert_eq!(table.look(at(1998), ttl, client(1)), Some(at_home(1)));
+        table.touch(at(2500), client(1));
+        assert_eq!(table.look(at(3499), ttl, client(1)), Some(at_home(1)), "a connection ended between");
+        assert_eq!(table.look(at(4499), ttl, client(1)), None);
+        assert!(table.is_empty(), "what has expired takes no room");
+    }
+
+    #[test]
+    fn reactor_that_was_slower_learns_what_the_other_chose() {
+        let table = StickyTable::new(8);
+        assert_eq!(table.remember(at(0), client(1), None, at_home(1)), Ok(()));
+        assert_eq!(table.remember(at(0), client(1), None, at_home(2)), Err(at_home(1)));
+        assert_eq!(table.remember(at(0), client(1), Some(at_home(1)), at_home(2)), Ok(()));
+        assert_eq!(table.remember(at(0), client(1), Some(at_home(1)), at_home(2)), Ok(()), "they agree");
+        assert_eq!(table.peek(client(1)), Some(at_home(2)));
+    }
+
+    #[test]
+    fn clients_of_a_host_are_forgotten_and_others_are_not() {
+        let table = StickyTable::new(10_000);
+        for number in 0..10_000 {
+            table.set(at(0), client(number), at_home(number % 10));
+        }
+        assert_eq!((table.len(), table.evicted()), (10_000, 0), "nobody goes before it is full");
+        assert_eq!(table.forget_matching(|entry| entry.known.host == HostId(3)), 1000);
+        assert_eq!(table.len(), 9000);
+        let mut seen = 0;
+        table.walk(|entry| {
+            assert_ne!(entry.known.host, HostId(3));
+            seen += 1;
+        });
+        assert_eq!(seen, 9000);
+    }
+
+    #[test]
+    fn smaller_table_keeps_those_that_were_used_last() {
+        let table = StickyTable::new(5000);
+        for number in 0..5000 {
+            table.set(at(u64::from(number)), client(number), at_home(1));
+        }
+        let small = table.resized(100);
+        assert_eq!(small.len(), 100);
+        assert!((4900..5000).all(|number| small.peek(client(number)).is_some()));
+        let large = small.resized(9000);
+        assert_eq!((large.len(), large.size()), (100, 9000));
+    }
+
+    #[test]
+    fn threads_that_use_one_table_agree_on_each_client_and_lose_no_room() {
+        let table = StickyTable::new(1000);
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let table = &table;
+                scope.spawn(move || {
+                    for turn in 0..40_000_u32 {
+                        let number = turn.wrapping_mul(2_654_435_761) % 1500;
+                        let now = Moment::from_micros(turn.into());
+                        if table.look(now, NEVER, client(number)).is_none() {
+                            let _ = table.remember(now, client(number), None, at_home(thread));
+                        }
+                        if turn % 7 == 0 {
+                            table.forget(client(number));
+                        }
+                    }
+                });
+            }
+        });
+        let mut seen = 0;
+        table.walk(|_| seen += 1);
+        assert_eq!(seen, table.len());
+        assert!(table.len() <= 1000 + 4, "{} of 1000", table.len());
+    }
+
+    proptest! {
+        #[test]
+        fn fullness_forgets_in_the_order_of_use_over_all_parts(
+            uses in prop::collection::vec(0..1200_u32, 1..4000),
+        ) {
+            let size = 800;
+            let table = StickyTable::new(size);
+            let mut order: Vec<u32> = Vec::new();
+            for (turn, number) in (1..).zip(uses) {
+                let now = at(turn);
+                let known = order.iter().position(|known| *known == number);
+                prop_assert_eq!(table.look(now, NEVER, client(number)).is_some(), known.is_some());
+                match known {
+                    Some(position) => drop(order.remove(position)),
+                    None => table.set(now, client(number), at_home(1)),
+                }
+                order.push(number);
+                order.drain(..order.len().saturating_sub(size as usize));
+            }
+            prop_assert_eq!(table.len(), order.len());
+        }
+    }
+}

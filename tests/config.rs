@@ -180,7 +180,7 @@ fn file_with_many_mistakes_gets_all_its_errors_in_order() {
     let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout or max-connections; did you mean "idle-timeout"?
 d.xml:4:17: ip="127.0.0.1:80": the address meets the listener in line 3, expected an address of its own
 d.xml:5:17: ip="10.0.0.1:70000": the port "70000" is out of range, expected 0 to 65535
-d.xml:6:35: scheduler="leastcons": unknown scheduler "leastcons", expected random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc or p2c; did you mean "leastconns"?
+d.xml:6:35: scheduler="leastcons": unknown scheduler "leastcons", expected random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc, p2c or maglev; did you mean "leastconns"?
 d.xml:7:26: ip="10.0.0.1": the port is missing, expected ADDRESS:PORT, such as 10.0.0.1:80, [::1]:80 or name:80
 d.xml:8:19: the host "a" is in line 7 already, expected a name of its own in its group
 d.xml:8:47: weight="-1": the number is negative, expected 0 to 1000000

@@ -161,6 +161,8 @@ pub(crate) struct Reactor {
     services: u32,
     next_service: u32,
     first_fails: bool,
+    /// The address of the last client.
+    clients: u32,
 }
 
 impl Reactor {
@@ -171,7 +173,7 @@ impl Reactor {
         }
         let services = u32::try_from(specs.len()).unwrap_or(u32::MAX);
         let open = VecDeque::with_capacity(WINDOW);
-        Self { balancer, open, now: Moment::START, services, next_service: 0, first_fails }
+        Self { balancer, open, now: Moment::START, services, next_service: 0, first_fails, clients: 0 }
     }
 
     /// Opens as many sessions as are kept open.
@@ -208,7 +210,8 @@ impl Reactor {
     }
 
     fn open_one(&mut self) -> Result<(), Failure> {
-        let client = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        self.clients = self.clients.wrapping_add(0x9E37_79B9);
+        let client = SocketAddr::from((self.clients.to_be_bytes(), 40_000));
         let service = ServiceId(self.next_service);
         self.next_service = (self.next_service + 1) % self.services;
         self.balancer.reserve(service, false);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::scheduler::maglev::Table;
 use super::scheduler::rendezvous::{Stake, Stakes};
 use crate::model::counters::HostCounters;
 use crate::model::hash;
@@ -172,6 +173,8 @@ pub(super) struct Roll {
     pub(super) rank: usize,
     /// What hashing goes by, where it does.
     pub(super) stakes: Stakes,
+    /// The places of [`crate::model::scheduler::SchedulerKind::Maglev`], where that chooses.
+    pub(super) table: Table,
 }
 
 /// The hosts that a scheduler may choose among: those of one level.
@@ -235,6 +238,12 @@ impl Candidates<'_> {
     #[must_use]
     pub const fn stakes(&self) -> &Stakes {
         &self.roll.stakes
+    }
+
+    /// The places of maglev.
+    #[must_use]
+    pub const fn table(&self) -> &Table {
+        &self.roll.table
     }
 
     /// Which of the service's levels this is, counted from 0.

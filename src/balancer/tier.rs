@@ -7,6 +7,7 @@ use slab::Slab;
 
 use super::candidates::{Candidates, Class, Host, Roll, Wish};
 use super::index::Index;
+use super::scheduler::maglev::Table;
 use super::scheduler::rendezvous::{self, Stakes};
 use super::scheduler::{self, Choice, Scheduler};
 use crate::model::id::HostId;
@@ -33,7 +34,7 @@ pub(super) struct Rules {
 impl Rules {
     /// Whether a client's address decides anything.
     pub(super) const fn hashes(&self) -> bool {
-        self.by_hash
+        self.by_hash || matches!(self.kind, SchedulerKind::Maglev)
     }
 }
 
@@ -69,12 +70,7 @@ impl Tier {
 
     /// A publication was taken over.
     pub(super) fn settle(&mut self, hosts: &Slab<Host>, rules: &Rules, news: News, rng: &mut Rng) {
-        if !rules.hashes() {
-            self.roll.stakes = Stakes::default();
-        } else if news.stakes || self.roll.stakes.all().is_empty() {
-            let stakes = self.roll.order.iter().map(|slot| hosts[*slot as usize].stake()).collect();
-            self.roll.stakes = Stakes::new(stakes);
-        }
+        self.stake(hosts, rules, news);
         let candidates = Candidates { hosts, roll: &self.roll, rotation: &rules.rotation, wish: NOBODY, class: SOUND };
         // Hashing looks at few hosts of many by itself.
         if rules.by_hash || self.roll.order.len() <= rules.exact_max {
@@ -82,6 +78,26 @@ impl Tier {
             self.scheduler.hosts_changed(&candidates);
         } else if news.ranks || self.index.is_none() {
             self.index = Some(Box::new(Index::new(rules.kind, &candidates, rng)));
+        }
+    }
+
+    /// Has what hashing goes by follow a publication.
+    fn stake(&mut self, hosts: &Slab<Host>, rules: &Rules, news: News) {
+        let (stakes, table) = (&mut self.roll.stakes, &mut self.roll.table);
+        if !rules.hashes() {
+            (*stakes, *table) = (Stakes::default(), Table::default());
+            return;
+        }
+        let is_changed = news.stakes || stakes.all().is_empty();
+        if is_changed {
+            let new = Stakes::new(self.roll.order.iter().map(|slot| hosts[*slot as usize].stake()).collect());
+            if new != *stakes {
+                (*stakes, *table) = (new, Table::default());
+            }
+        }
+        // It takes some milliseconds to make: only when it is another one.
+        if rules.kind == SchedulerKind::Maglev && !rules.by_hash && table.is_empty() {
+            *table = Table::new(stakes);
         }
     }
 

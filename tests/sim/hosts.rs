@@ -81,7 +81,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
             connect: ConnectOptions::default(),
         });
     }
-    let kind = SchedulerKind::ALL[usize::try_from(rng.below(8)).unwrap()];
+    let kind = SchedulerKind::ALL[usize::try_from(rng.below(9)).unwrap()];
     let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
     let group = Group { name: "g".into(), scheduler: kind, sticky, connect, hosts };
     let service = Service {

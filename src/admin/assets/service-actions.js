@@ -13,6 +13,7 @@ const SCHEDULERS = [
   ["weighted", "one after the other, in proportion to weight"],
   ["weightlc", "fewest open connections for its weight"],
   ["p2c", "the better one of two random hosts"],
+  ["maglev", "by the client's address, the same on every director"],
   ["random", "any host"],
   ["weightr", "random in proportion to weight"],
 ].map(([value, hint]) => ({ value, text: value, hint }));

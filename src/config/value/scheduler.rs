@@ -47,7 +47,7 @@ fn unknown(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: &str = "random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc or p2c";
+    const ALL: &str = "random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc, p2c or maglev";
 
     #[test]
     fn scheduler_of_every_dialect_is_known() {

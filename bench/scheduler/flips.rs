@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Next};
-use director::config::{Address, Config, Group, Host, Manager as Rules, Service};
+use director::config::{Address, Config, Group, GroupPolicy, Host, HostPolicy, Manager as Rules, Service};
 use director::manager::{Effect, Event, Manager, Settings};
 use director::model::id::ServiceId;
 use director::model::outcome::Fault;
@@ -102,12 +102,14 @@ fn config(hosts: u32) -> Config {
         address: Address::Socket(SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80))),
         weight: 1,
         max: None,
+        policy: HostPolicy::default(),
         state: AdminState::Up,
         connect: ConnectOptions::default(),
     };
     let hosts = (0..hosts).map(host).collect();
     let (scheduler, sticky) = (SchedulerKind::LeastConns, StickyRules::default());
-    let group = Group { name: "g".into(), scheduler, sticky, connect: ConnectOptions::default(), hosts };
+    let policy = GroupPolicy::default();
+    let group = Group { name: "g".into(), scheduler, sticky, policy, connect: ConnectOptions::default(), hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket(SocketAddr::from(([127, 0, 0, 1], 80))).into()],
@@ -117,6 +119,7 @@ fn config(hosts: u32) -> Config {
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        stubborn: false,
     };
     let rules = Rules {
         host_check: Duration::from_secs(2),

@@ -13,6 +13,7 @@ use crate::model::change::{Refusal, RefusalKind};
 use crate::model::command::{SessionList, SessionView};
 use crate::model::event::Event;
 use crate::model::outcome::CloseReason;
+use crate::model::role::Role;
 use crate::model::snapshot::{Counts, GroupView, HostView, ListenerView, ReactorView, ServiceView, Snapshot, UserView};
 use crate::model::status::HostStatus;
 use crate::model::sticky::{StickyClient, StickyList};
@@ -77,6 +78,7 @@ pub fn group(group: &GroupView) -> Value {
         "name": group.name,
         "enabled": group.enabled,
         "scheduler": group.scheduler.name(),
+        "stubborn": group.stubborn,
         "sticky": group.sticky.rules.mode.name(),
         "sticky_size": group.sticky.rules.size,
         "sticky_clients": group.sticky.clients,
@@ -114,6 +116,12 @@ pub fn host(host: &HostView) -> Value {
         "why": host.why,
         "lasted_ms": millis(host.lasted),
         "next_probe_ms": host.next_probe.map(millis),
+        "blacklisted_ms": host.blacklisted.map(millis),
+        "times_blacklisted": host.times_blacklisted,
+        "hard": host.hard,
+        "prio": host.level.prio,
+        "emergency": host.level.role == Role::Emergency,
+        "abuse": host.level.role == Role::Abuse,
         "weight": host.weight,
         "max": host.max,
         "open": host.open,
@@ -235,6 +243,7 @@ mod tests {
     use super::*;
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
+    use crate::model::role::Level;
     use crate::model::scheduler::SchedulerKind;
     use crate::model::session::{SessionInfo, SessionName, SessionState};
     use crate::model::snapshot::StickyState;
@@ -255,6 +264,10 @@ mod tests {
             why: String::from("connection refused"),
             lasted: Duration::from_millis(1500),
             next_probe: None,
+            blacklisted: None,
+            times_blacklisted: 0,
+            hard: None,
+            level: Level::default(),
             weight: 3,
             max: Some(9),
             open: 1,
@@ -287,6 +300,7 @@ mod tests {
             enabled: true,
             scheduler: SchedulerKind::LeastConns,
             sticky: StickyState::default(),
+            stubborn: false,
             hosts: vec![host_view()],
         };
         let service = ServiceView {

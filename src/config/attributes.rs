@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::policy;
 use super::sockets;
 use super::sticky;
 use super::value::show_time;
@@ -21,6 +22,7 @@ pub(super) fn service(service: &Service) -> Shown {
         ("idle-timeout", service.idle_timeout.map(show_time)),
         ("fin-timeout", service.fin_timeout.map(show_time)),
         ("max-connections", service.max_connections.map(|max| max.to_string())),
+        ("stubborn", service.stubborn.then(|| String::from("true"))),
     ])
 }
 
@@ -36,6 +38,7 @@ pub(super) fn group(group: &Group) -> Shown {
     let scheduler = unless(group.scheduler, SchedulerKind::default()).map(|kind| kind.to_string());
     let mut shown = given([("name", Some(group.name.clone())), ("scheduler", scheduler)]);
     shown.extend(sticky::shown(&group.sticky));
+    shown.extend(policy::shown_group(&group.policy));
     shown.extend(sockets::shown_connect(&group.connect));
     shown
 }
@@ -47,8 +50,9 @@ pub(super) fn host(host: &Host) -> Shown {
         ("ip", Some(host.address.to_string())),
         ("weight", unless(host.weight, 1).map(|weight| weight.to_string())),
         ("max", host.max.map(|max| max.to_string())),
-        ("state", unless(host.state, AdminState::Up).map(|state| state.name().to_owned())),
     ]);
+    shown.extend(policy::shown_host(&host.policy));
+    shown.extend(unless(host.state, AdminState::Up).map(|state| ("state", state.name().to_owned())));
     shown.extend(sockets::shown_connect(&host.connect));
     shown
 }

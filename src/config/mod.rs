@@ -31,6 +31,7 @@ mod current;
 mod diff;
 mod error;
 mod guard;
+mod policy;
 mod read;
 mod rewrite;
 mod save;
@@ -61,6 +62,7 @@ pub use change::{apply, find_host};
 pub use current::Current;
 pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
+pub use policy::{GroupPolicy, HostPolicy};
 pub use read::{load, parse};
 pub use rewrite::rewrite;
 pub use save::{SaveError, Saved, save};
@@ -176,6 +178,9 @@ pub struct Service {
     pub fin_timeout: Option<Duration>,
     /// Most open connections of the service.
     pub max_connections: Option<u32>,
+    /// Whether a client whose host fails is closed instead of being offered another one, as far as the group does not
+    /// say.
+    pub stubborn: bool,
 }
 
 /// A listener.
@@ -203,6 +208,8 @@ pub struct Group {
     pub scheduler: SchedulerKind,
     /// How its clients find their host again.
     pub sticky: StickyRules,
+    /// What becomes of hosts that fail, and of their clients.
+    pub policy: GroupPolicy,
     /// How to connect to its hosts, as far as they do not say so themselves; the command line says the rest.
     pub connect: ConnectOptions,
     /// Names unique in the group. A file has at least one.
@@ -220,6 +227,8 @@ pub struct Host {
     pub weight: u32,
     /// Most open connections.
     pub max: Option<u32>,
+    /// Its turn among others.
+    pub policy: HostPolicy,
     /// What the operator wants of it.
     pub state: AdminState,
     /// How to connect to it; its group and the command line say the rest.

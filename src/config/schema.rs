@@ -148,6 +148,7 @@ pub(super) static SERVICE: Rule = Rule {
         ("idle-timeout", TIME),
         ("fin-timeout", TIME),
         ("max-connections", NUMBER),
+        ("stubborn", BOOLEAN),
     ],
     children: &[at_least_one(&LISTEN), at_least_one(&GROUP), at_most_one(&ENABLE)],
 };
@@ -186,6 +187,8 @@ pub(super) static GROUP: Rule = Rule {
         ("sticky-prefix-v4", NUMBER),
         ("sticky-prefix-v6", NUMBER),
         ("fail-back", BOOLEAN),
+        ("stubborn", BOOLEAN),
+        ("blacklist", TIME),
         ("enable", BOOLEAN),
         ("source", SOURCE),
         ("fastopen", BOOLEAN)
@@ -200,6 +203,11 @@ pub(super) static HOST: Rule = Rule {
         ("name", NAME),
         ("weight", NUMBER),
         ("max", NUMBER),
+        ("hard", NUMBER),
+        ("prio", NUMBER),
+        ("emergency", BOOLEAN),
+        ("abuse", BOOLEAN),
+        ("blacklist", TIME),
         ("state", "up|drain|down"),
         ("source", SOURCE),
         ("fastopen", BOOLEAN)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::policy;
 use super::sockets;
 use super::value::show_time;
 use super::{Config, Group, Host, Listen, Manager, Service};
@@ -134,9 +135,11 @@ fn options(shown: &[(&'static str, String)]) -> String {
 fn host(host: &Host) -> String {
     let weight = if host.weight == 1 { String::new() } else { format!(" weight {}", host.weight) };
     let max = host.max.map_or_else(String::new, |max| format!(" max {max}"));
+    let policy = options(&policy::shown_host(&host.policy));
+    let policy = if policy.is_empty() { policy } else { format!(" {policy}") };
     let connect = options(&sockets::shown_connect(&host.connect));
     let connect = if connect.is_empty() { connect } else { format!(" {connect}") };
-    format!("{} {}{weight}{max}{connect}", cut(&host.name), host.address)
+    format!("{} {}{weight}{max}{policy}{connect}", cut(&host.name), host.address)
 }
 
 /// The lines below the services.

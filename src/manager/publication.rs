@@ -61,7 +61,7 @@ impl Registry {
             scheduler: group.map(|group| group.scheduler).unwrap_or_default(),
             sticky: group.map(|group| group.sticky).unwrap_or_default(),
             table: state.and_then(|state| state.table.clone()),
-            is_stubborn: false,
+            is_stubborn: group.and_then(|group| group.policy.stubborn).unwrap_or(config.stubborn),
             hosts: service.serving().filter_map(|(host, config)| self.host_spec(host, config, settings)).collect(),
             connect_timeout: config.connect_timeout.unwrap_or(settings.connect_timeout),
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
@@ -75,15 +75,16 @@ impl Registry {
     fn host_spec(&self, id: HostId, config: &config::Host, settings: &Settings) -> Option<HostSpec> {
         let host = self.hosts.get(&id)?;
         // Reactors know one way to give a host nothing new.
-        let weight = if config.state == AdminState::Up { config.weight } else { 0 };
+        let is_wanted = config.state == AdminState::Up && host.kept_out.is_none();
+        let weight = if is_wanted { config.weight } else { 0 };
         Some(HostSpec {
             id,
             addr: host.addr,
             weight,
             share: config.weight,
             max: config.max,
-            hard: None,
-            level: Level::default(),
+            hard: config.policy.hard,
+            level: Level { role: config.policy.role, prio: config.policy.prio },
             status: host.health.status(),
             may_meet_itself: may_meet_itself(host.addr, host.outbound.as_deref(), settings),
             outbound: host.outbound.clone(),

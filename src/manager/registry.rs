@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{self, Address, Config};
 use crate::model::counters::{HostCounters, ServiceCounters};
@@ -88,6 +89,11 @@ pub(super) struct Host {
     /// Why it has the status that it has; empty as long as nothing has happened.
     pub(super) why: String,
     pub(super) admin: AdminState,
+    /// Least time that it stays out when it has failed, if that is not as for all.
+    pub(super) checktime: Option<Duration>,
+    /// Until when an operator keeps it out, and how often one did.
+    pub(super) kept_out: Option<Moment>,
+    pub(super) times_kept_out: u64,
     pub(super) outbound: Option<Arc<Outbound>>,
 }
 
@@ -177,6 +183,7 @@ impl Registry {
             let host = self.hosts.entry(id).or_insert_with(|| Host::new(now, id, at, addr));
             host.at = at;
             host.admin = group.hosts[at.entry].state;
+            host.checktime = group.hosts[at.entry].policy.blacklist.or(group.policy.blacklist);
             host.take_connect(&connect);
             entry.hosts.push(id);
         }
@@ -335,8 +342,16 @@ impl Host {
             health: Health::new(now, id.0),
             why: String::new(),
             admin: AdminState::Up,
+            checktime: None,
+            kept_out: None,
+            times_kept_out: 0,
             outbound: None,
         }
+    }
+
+    /// The rules as they are for it.
+    pub(super) fn rules(&self, rules: &config::Manager) -> config::Manager {
+        config::Manager { checktime: self.checktime.unwrap_or(rules.checktime), ..rules.clone() }
     }
 
     /// When to probe it. What is out of service is left alone.

@@ -42,6 +42,14 @@ pub enum Command {
     },
     /// Take a failed host back now, without a probe. Legal at any time; a host that is up stays so.
     Retry(HostRef),
+    /// Give a host no new clients for a time, after which it has them again; zero ends one that lasts. Its connections go
+    /// on. Legal at any time.
+    Blacklist {
+        /// The host.
+        host: HostRef,
+        /// At most [`super::limits::TIME_MAX`].
+        time: Duration,
+    },
     /// Everything there is to see. Legal at any time.
     Snapshot,
     /// The text of a configuration. Legal at any time.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::outcome::CloseReason;
+use super::role::Level;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};
 use super::sticky::StickyRules;
@@ -121,6 +122,8 @@ pub struct GroupView {
     pub scheduler: SchedulerKind,
     /// How its clients find their host again.
     pub sticky: StickyState,
+    /// Whether a client whose host fails is closed.
+    pub stubborn: bool,
     /// In the order of the configuration, one for each address; one without an address for a name that has none.
     pub hosts: Vec<HostView>,
 }
@@ -155,10 +158,18 @@ pub struct HostView {
     pub lasted: Duration,
     /// Time until the next probe, if there will be one.
     pub next_probe: Option<Duration>,
+    /// Time left for which an operator keeps it out.
+    pub blacklisted: Option<Duration>,
+    /// How often one did.
+    pub times_blacklisted: u64,
     /// Its share.
     pub weight: u32,
     /// Most open connections.
     pub max: Option<u32>,
+    /// Most open connections for clients whose own host this is.
+    pub hard: Option<u32>,
+    /// When it comes into question.
+    pub level: Level,
     /// Connections, those in flight included.
     pub open: u32,
     /// Connections established.

@@ -9,10 +9,11 @@ use director::balancer::{Key, State};
 use director::model::counters::HostCounters;
 use director::model::id::HostId;
 use director::model::outcome::CloseReason;
+use director::model::role::Role;
 use director::model::service::HostSpec;
 use director::model::status::HostStatus;
 
-use super::world::World;
+use super::world::{Script, World};
 
 /// The shortest time after which a connect is called slow, in milliseconds.
 const SLOW: u64 = 100;
@@ -20,6 +21,7 @@ const SLOW: u64 = 100;
 impl World {
     /// Brains are consistent, and the shared counters equal the sessions there are.
     pub(crate) fn check(&mut self) {
+        self.note_suspects();
         let mut at_host: BTreeMap<SocketAddr, u32> = BTreeMap::new();
         let (mut sessions, mut waiting) = (0, 0);
         for reactor in &mut self.reactors {
@@ -61,16 +63,18 @@ impl World {
         let again = script.failed.iter().any(|(id, at)| *id == host.id && self.millis < at + SLOW);
         assert!(!again, "{chosen} failed this client a moment ago");
         assert!(host.weight > 0, "{chosen} is drained");
-        if let Some(max) = host.max {
-            // A publication that lowers the limit leaves the connections in progress alone, and so does one that lags.
-            let lowest = self.manager.published().next().and_then(|newest| find(&newest.hosts, chosen)?.max);
-            let open = host.counters.open();
-            assert!(open <= max || lowest.is_none_or(|lowest| lowest != max), "{chosen} has {open} of {max}");
-        }
-        if host.status == HostStatus::Down {
+        self.note_suspects();
+        self.check_turn(number, key, &spec, host);
+        let stuck = script.stubborn || spec.is_stubborn;
+        self.script(number, key).stubborn &= spec.is_stubborn;
+        if host.status == HostStatus::Down && !stuck {
             self.tally.last_resorts += 1;
             let better = spec.hosts.iter().find(|other| {
-                other.status == HostStatus::Up && other.weight > 0 && !script.attempts.contains(&other.addr)
+                let is_for_it = (other.level.role == Role::Abuse) == script.is_denied;
+                // Who is denied waits for nobody.
+                let is_full = script.is_denied && other.max.is_some_and(|max| other.counters.open() >= max);
+                let is_up = other.status == HostStatus::Up && other.weight > 0;
+                is_up && is_for_it && !is_full && !script.attempts.contains(&other.addr)
             });
             // Retries after local failures forget what was tried here; that is the only way to be asked again.
             assert!(better.is_none(), "{chosen} is down, and {better:?} was not tried");
@@ -79,10 +83,17 @@ impl World {
     }
 
     /// A client is given up only when every host that its reactor knew and wanted has been tried.
-    pub(crate) fn check_loss(&mut self, number: usize, key: Key) {
-        let attempts = self.script(number, key).attempts.clone();
+    pub(crate) fn check_loss(&mut self, number: usize, key: Key, reason: CloseReason) {
+        let Script { attempts, is_denied, .. } = self.script(number, key).clone();
+        assert_eq!(reason == CloseReason::Denied, is_denied, "{reason:?}");
+        self.tally.denied += u64::from(is_denied);
         let Some(spec) = self.reactors[number].spec.clone() else { return };
-        for host in spec.hosts.iter().filter(|host| host.weight > 0) {
+        if spec.is_stubborn {
+            self.tally.stubborn_ends += u64::from(!attempts.is_empty());
+            return;
+        }
+        let is_for_it = |host: &&HostSpec| host.weight > 0 && (host.level.role == Role::Abuse) == is_denied;
+        for host in spec.hosts.iter().filter(is_for_it) {
             let full = host.max.is_some_and(|max| host.counters.open() >= max);
             assert!(full || attempts.contains(&host.addr), "a client was given up, and {} was not tried", host.addr);
         }
@@ -115,8 +126,4 @@ impl World {
         let bytes: u64 = self.counters.values().map(|(_, counters)| counters.bytes_up.load(Relaxed)).sum();
         assert!(bytes <= accepted && bytes >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
     }
-}
-
-fn find(hosts: &[HostSpec], addr: SocketAddr) -> Option<&HostSpec> {
-    hosts.iter().find(|host| host.addr == addr)
 }

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use director::config::{Address, Config, Group, Host, Manager, Service};
+use director::config::{Address, Config, Group, GroupPolicy, Host, HostPolicy, Manager, Service};
 use director::model::outcome::{Blame, Fault};
 use director::model::rng::Rng;
+use director::model::role::Role;
 use director::model::scheduler::SchedulerKind;
 use director::model::socket_options::ConnectOptions;
 use director::model::status::AdminState;
-use director::model::sticky::StickyRules;
+use director::model::sticky::{Prefixes, StickyMode, StickyRules};
 
 /// Hosts that exist, configured or not.
 pub(crate) const HOSTS: u64 = 6;
@@ -63,6 +64,26 @@ pub(crate) fn index(addr: SocketAddr) -> usize {
     }
 }
 
+fn policy(rng: &mut Rng, max: Option<u32>) -> HostPolicy {
+    let prio = if rng.one_in(2) { 0 } else { u32::try_from(rng.below(3)).unwrap() };
+    let hard = max.filter(|_| rng.one_in(2)).map(|max| max + u32::try_from(rng.below(3)).unwrap());
+    let role = match rng.below(8) {
+        0 => Role::Emergency,
+        1 => Role::Abuse,
+        _ => Role::Normal,
+    };
+    let blacklist = rng.one_in(4).then(|| Duration::from_millis(rng.below(2000)));
+    HostPolicy { prio, hard, role, blacklist }
+}
+
+fn sticky(rng: &mut Rng) -> StickyRules {
+    let mode = StickyMode::ALL[usize::try_from(rng.below(4)).unwrap() % 3];
+    let mode = if rng.one_in(3) { StickyMode::Table } else { mode };
+    let size = [4, 2048][usize::from(rng.one_in(2))];
+    let ttl = if rng.one_in(4) { Duration::from_millis(500) } else { Duration::ZERO };
+    StickyRules { mode, size, ttl, prefixes: Prefixes::default(), fail_back: rng.one_in(2) }
+}
+
 /// A valid configuration of one service with some of the hosts, in any order.
 pub(crate) fn config(rng: &mut Rng) -> Config {
     let mut hosts: Vec<Host> = Vec::new();
@@ -77,13 +98,15 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
             address: Address::Socket(addr(host)),
             weight,
             max,
+            policy: policy(rng, max),
             state,
             connect: ConnectOptions::default(),
         });
     }
     let kind = SchedulerKind::ALL[usize::try_from(rng.below(9)).unwrap()];
-    let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
-    let group = Group { name: "g".into(), scheduler: kind, sticky, connect, hosts };
+    let policy = GroupPolicy { stubborn: rng.one_in(8).then_some(true), blacklist: None };
+    let (sticky, connect) = (sticky(rng), ConnectOptions::default());
+    let group = Group { name: "g".into(), scheduler: kind, sticky, policy, connect, hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket("127.0.0.1:80".parse().unwrap()).into()],
@@ -93,6 +116,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         idle_timeout: Some(Duration::from_secs(1 + rng.below(5))),
         fin_timeout: Some(Duration::from_secs(1)),
         max_connections: rng.one_in(4).then_some(30),
+        stubborn: false,
     };
     let manager = Manager {
         host_check: Duration::from_millis(200 + rng.below(1000)),

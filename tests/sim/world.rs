@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use director::balancer::{Balancer, Due, Key, Next, Target, Traffic};
+use director::balancer::{Balancer, Client, Due, Key, Next, Target, Traffic};
 use director::manager::{Effect, Event, Manager, Settings};
 use director::model::counters::HostCounters;
 use director::model::id::{HostId, ServiceId};
@@ -18,6 +18,7 @@ use director::model::socket_options::ConnectOptions;
 use director::model::time::Moment;
 
 use super::hosts::{self, HOSTS, Mood};
+use super::tally::Tally;
 
 pub(crate) const REACTORS: usize = 3;
 const S: ServiceId = ServiceId(0);
@@ -28,6 +29,13 @@ pub(crate) struct Script {
     pub(crate) target: Option<SocketAddr>,
     pub(crate) host: Option<HostId>,
     pub(crate) attempt: u32,
+    pub(crate) is_denied: bool,
+    /// The host that it was to return to when it came.
+    pub(crate) own: Option<HostId>,
+    /// Whether it has been in the queue.
+    pub(crate) waited: bool,
+    /// Whether its service has been stubborn at each of its attempts.
+    pub(crate) stubborn: bool,
     pub(crate) attempts: Vec<SocketAddr>,
     pub(crate) failed: Vec<(HostId, u64)>,
     pub(crate) connected: bool,
@@ -47,36 +55,6 @@ enum Happening {
     Probed(HostId, Result<Duration, Blame>),
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) opened: u64,
-    pub(crate) served: u64,
-    pub(crate) moved_on: u64,
-    pub(crate) waited: u64,
-    pub(crate) given_up: u64,
-    pub(crate) panics: u64,
-    pub(crate) reloads: u64,
-    pub(crate) publications: u64,
-    pub(crate) reports_lost: u64,
-    pub(crate) last_resorts: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        let Self { opened, served, moved_on, waited, given_up, panics, reloads, publications, .. } = other;
-        self.opened += opened;
-        self.served += served;
-        self.moved_on += moved_on;
-        self.waited += waited;
-        self.given_up += given_up;
-        self.panics += panics;
-        self.reloads += reloads;
-        self.publications += publications;
-        self.reports_lost += other.reports_lost;
-        self.last_resorts += other.last_resorts;
-    }
-}
-
 pub(crate) struct World {
     seed: u64,
     pub(crate) rng: Rng,
@@ -85,6 +63,8 @@ pub(crate) struct World {
     pub(crate) manager: Manager,
     pub(crate) moods: Vec<Mood>,
     pub(crate) counters: BTreeMap<HostId, (SocketAddr, Arc<HostCounters>)>,
+    /// When each host was last seen suspected, in milliseconds.
+    pub(crate) suspected: BTreeMap<HostId, u64>,
     pub(crate) tally: Tally,
     agenda: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -114,6 +94,7 @@ impl World {
             manager: Manager::new(settings),
             moods: vec![Mood::Alive; usize::try_from(HOSTS).unwrap()],
             counters: BTreeMap::new(),
+            suspected: BTreeMap::new(),
             tally: Tally::default(),
             agenda: BTreeMap::new(),
             sequence: 0,
@@ -136,6 +117,7 @@ impl World {
             }
             1 if self.rng.one_in(5) => self.reload(),
             2 if self.rng.one_in(10) => self.lose_reactor(),
+            14 if self.rng.one_in(5) => self.blacklist(),
             3..=12 => {
                 let millis = 1 + self.rng.below(30);
                 self.pass(millis);
@@ -176,6 +158,16 @@ impl World {
         self.obey();
     }
 
+    /// An operator keeps a host out for a while, or takes it back.
+    fn blacklist(&mut self) {
+        let ids: Vec<HostId> = self.manager.hosts().map(|(id, ..)| id).collect();
+        let id = ids[usize::try_from(self.rng.below(ids.len() as u64)).unwrap()];
+        let time = Duration::from_millis(self.rng.below(4) * self.rng.below(500));
+        self.tally.blacklisted += u64::from(!time.is_zero());
+        self.manager.blacklist(self.now(), &[id], time);
+        self.obey();
+    }
+
     /// A reactor's thread dies and starts afresh from the last publication that it saw.
     fn lose_reactor(&mut self) {
         let number = usize::try_from(self.rng.below(REACTORS as u64)).unwrap();
@@ -192,21 +184,26 @@ impl World {
     fn open(&mut self) {
         let number = usize::try_from(self.rng.below(REACTORS as u64)).unwrap();
         let (now, opened) = (self.now(), self.millis);
+        let client = SocketAddr::from(([192, 0, 2, u8::try_from(self.rng.below(8)).unwrap()], 5000));
+        let is_denied = self.rng.one_in(12);
         let script = Script {
             target: None,
             host: None,
             attempt: 0,
+            is_denied,
+            own: self.own_host(number, client),
+            waited: false,
+            stubborn: true,
             attempts: Vec::new(),
             failed: Vec::new(),
             connected: false,
             opened,
         };
-        let client = SocketAddr::from(([192, 0, 2, 1], 5000));
         let balancer = &mut self.reactors[number].balancer;
         if !balancer.reserve(S, false) {
             return;
         }
-        let (key, next) = balancer.open(now, S, client, script).unwrap();
+        let (key, next) = balancer.open(now, S, Client { addr: client, is_denied }, script).unwrap();
         self.tally.opened += 1;
         if next == Next::Wait {
             self.tally.waited += 1;
@@ -217,7 +214,10 @@ impl World {
     fn advance(&mut self, number: usize, key: Key, next: Next) {
         match next {
             Next::Connect(target) => self.connect(number, key, target),
-            Next::Wait => self.script(number, key).target = None,
+            Next::Wait => {
+                let script = self.script(number, key);
+                (script.target, script.waited) = (None, true);
+            }
             Next::Close(reason) => self.close(number, key, reason),
         }
     }
@@ -245,8 +245,8 @@ impl World {
     }
 
     fn close(&mut self, number: usize, key: Key, reason: CloseReason) {
-        if reason == CloseReason::NoHost {
-            self.check_loss(number, key);
+        if matches!(reason, CloseReason::NoHost | CloseReason::Denied) {
+            self.check_loss(number, key, reason);
         }
         if matches!(reason, CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::Local) {
             self.tally.given_up += 1;
@@ -319,7 +319,7 @@ impl World {
         while let Some((key, due)) = self.reactors[number].balancer.next_due(now) {
             match due {
                 Due::Connect(target) => self.connect(number, key, target),
-                Due::Abandon => self.script(number, key).target = None,
+                Due::Abandon => self.advance(number, key, Next::Wait),
                 Due::Close(reason) => self.close(number, key, reason),
                 Due::Wake => panic!("nobody asked for a wake-up"),
             }

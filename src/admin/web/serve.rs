@@ -391,6 +391,7 @@ const fn patience(command: &Command) -> (bool, Duration) {
         | Command::Retry(_)
         | Command::Kill(_)
         | Command::Forget(_)
+        | Command::Blacklist { .. }
         | Command::LogLevel(_)
         | Command::ReopenLog
         | Command::LogCounters

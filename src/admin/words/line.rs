@@ -36,7 +36,7 @@ pub fn to_line(command: &Command) -> Option<String> {
         Command::Kill(Target::One(name)) => line(&["kill", &name.to_string()]),
         Command::Kill(Target::All(search)) => Some(with("kill", &[], search::pairs(search))),
         // The prompt has no words for these.
-        Command::Sticky(_) | Command::Forget(_) => None,
+        Command::Sticky(_) | Command::Forget(_) | Command::Blacklist { .. } => None,
         Command::Events { after } => Some(with("events", &[], vec![format!("after={after}")])),
         Command::LogLevel(level) => Some(with("log level", &[level], Vec::new())),
         Command::ReopenLog => line(&["log", "reopen"]),

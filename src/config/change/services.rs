@@ -21,6 +21,7 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        stubborn: false,
     };
     let service = edited(&bare, &["name"], asked)?;
     let told = format!("service {name} added; it listens on {} once it has a host", service.listens[0].address);
@@ -109,6 +110,7 @@ fn edited(before: &Service, fixed: &[&str], asked: &Attributes) -> Result<Servic
         idle_timeout: texts.read("idle-timeout", value::positive_time)?,
         fin_timeout: texts.read("fin-timeout", value::positive_time)?,
         max_connections: texts.read("max-connections", value::count)?,
+        stubborn: texts.read("stubborn", value::boolean)?.unwrap_or_default(),
         ..before.clone()
     })
 }

@@ -9,11 +9,15 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::config::{Access, Address, Admin, Config, Control, Group, Host, Listen, Manager, Service, User, Web};
+use crate::config::{
+    Access, Address, Admin, Config, Control, Group, GroupPolicy, Host, HostPolicy, Listen, Manager, Service, User, Web,
+};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
-    SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, STICKY_SIZE_MAX, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
+    PRIO_MAX, SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, STICKY_SIZE_MAX, TIME_MAX, USER_TIMEOUT_MAX,
+    WEIGHT_MAX,
 };
+use crate::model::role::Role;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{
     Congestion, ConnectOptions, Keepalive, ListenOptions, SourceRange, Sources, StreamOptions,
@@ -35,17 +39,48 @@ pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
 fn service() -> impl Strategy<Value = Service> {
     let times = (of(positive_time()), of(positive_time()), of(positive_time()));
     let listen = (address(), listen_options()).prop_map(|(address, options)| Listen { address, options });
-    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, of(1..=u32::MAX));
-    parts.prop_map(|(name, listens, groups, enabled, times, max_connections)| {
+    let rest = (of(1..=u32::MAX), any::<bool>());
+    let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, rest);
+    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, stubborn))| {
         let enabled = Some(enabled.index(groups.len()));
         let (connect_timeout, idle_timeout, fin_timeout) = times;
-        Service { name, listens, groups, enabled, connect_timeout, idle_timeout, fin_timeout, max_connections }
+        Service {
+            name,
+            listens,
+            groups,
+            enabled,
+            connect_timeout,
+            idle_timeout,
+            fin_timeout,
+            max_connections,
+            stubborn,
+        }
     })
 }
 
 fn group() -> impl Strategy<Value = Group> {
-    let parts = (name(), select(&SchedulerKind::ALL[..]), sticky(), connect_options(), vec(host(), 1..5));
-    parts.prop_map(|(name, scheduler, sticky, connect, hosts)| Group { name, scheduler, sticky, connect, hosts })
+    let parts =
+        (name(), select(&SchedulerKind::ALL[..]), sticky(), group_policy(), connect_options(), vec(host(), 1..5));
+    parts.prop_map(|(name, scheduler, sticky, policy, connect, hosts)| Group {
+        name,
+        scheduler,
+        sticky,
+        policy,
+        connect,
+        hosts,
+    })
+}
+
+fn group_policy() -> impl Strategy<Value = GroupPolicy> {
+    (of(any::<bool>()), of(time())).prop_map(|(stubborn, blacklist)| GroupPolicy { stubborn, blacklist })
+}
+
+/// With a `hard` that is above any `max`, for hosts that have one.
+fn host_policy() -> impl Strategy<Value = HostPolicy> {
+    let role = select(&[Role::Normal, Role::Emergency, Role::Abuse][..]);
+    let parts = (0..=PRIO_MAX, of(Just(u32::MAX)), role, of(time()));
+    let any = parts.prop_map(|(prio, hard, role, blacklist)| HostPolicy { prio, hard, role, blacklist });
+    prop_oneof![Just(HostPolicy::default()), any]
 }
 
 fn sticky() -> impl Strategy<Value = StickyRules> {
@@ -60,8 +95,10 @@ fn sticky() -> impl Strategy<Value = StickyRules> {
 fn host() -> impl Strategy<Value = Host> {
     let weight = prop_oneof![Just(1), 0..=WEIGHT_MAX];
     let state = select(&[AdminState::Up, AdminState::Drain, AdminState::Down][..]);
-    let parts = (name(), address(), 20_000..=u16::MAX, weight, of(1..=u32::MAX), state, connect_options());
-    parts.prop_map(|(name, mut address, port, weight, max, state, mut connect)| {
+    let turn = (of(1..=u32::MAX), host_policy());
+    let parts = (name(), address(), 20_000..=u16::MAX, weight, turn, state, connect_options());
+    parts.prop_map(|(name, mut address, port, weight, (max, mut policy), state, mut connect)| {
+        policy.hard = policy.hard.and(max).and(policy.hard);
         set_port(&mut address, port);
         if let Address::Socket(socket) = &mut address
             && socket.ip().is_unspecified()
@@ -73,7 +110,7 @@ fn host() -> impl Strategy<Value = Host> {
         {
             connect.source = None;
         }
-        Host { name, address, weight, max, state, connect }
+        Host { name, address, weight, max, policy, state, connect }
     })
 }
 

@@ -9,7 +9,7 @@ use proptest::sample::{Index, select};
 use super::arbitrary;
 use crate::config::validate::listeners::{is_loop, met_by};
 use crate::config::value;
-use crate::config::{Access, Address, Config, Group, Host, Listen, Service, User};
+use crate::config::{Access, Address, Config, Group, GroupPolicy, Host, HostPolicy, Listen, Service, User};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
@@ -256,12 +256,14 @@ const HOSTS: [&str; 5] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3"
 
 fn group_of(name: &str, scheduler: SchedulerKind, hosts: Vec<(&str, &str, u32)>) -> Group {
     let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
-    let mut group = Group { name: name.to_owned(), scheduler, sticky, connect, hosts: Vec::new() };
+    let policy = GroupPolicy::default();
+    let mut group = Group { name: name.to_owned(), scheduler, sticky, policy, connect, hosts: Vec::new() };
     for (name, address, weight) in hosts {
         if group.hosts.iter().all(|host| host.name != name) {
             let (name, address) = (name.to_owned(), value::host_address(address).unwrap());
             let (max, state, connect) = (None, AdminState::Up, ConnectOptions::default());
-            group.hosts.push(Host { name, address, weight, max, state, connect });
+            let policy = HostPolicy::default();
+            group.hosts.push(Host { name, address, weight, max, policy, state, connect });
         }
     }
     group
@@ -287,6 +289,7 @@ fn add_if_valid(
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        stubborn: false,
     };
     for (address, backlog) in listens {
         let address = value::listen_address(address).unwrap();

@@ -3,6 +3,7 @@
 use super::all;
 use super::names::unique;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
+use crate::config::policy;
 use crate::config::sockets::{self, Texts};
 use crate::config::sticky;
 use crate::config::suggest::{closest, hint};
@@ -31,6 +32,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
     let idle_timeout = element.optional("idle-timeout", value::positive_time, errors);
     let fin_timeout = element.optional("fin-timeout", value::positive_time, errors);
     let max_connections = element.optional("max-connections", value::count, errors);
+    let stubborn = element.optional("stubborn", value::boolean, errors);
     unique?;
     Ok(Service {
         name: name?,
@@ -41,6 +43,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
         idle_timeout: idle_timeout?,
         fin_timeout: fin_timeout?,
         max_connections: max_connections?,
+        stubborn: stubborn?.unwrap_or_default(),
     })
 }
 
@@ -55,6 +58,7 @@ fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Rep
     let scheduler = element.optional("scheduler", value::scheduler, errors);
     let announced = scheduler.is_ok_and(|scheduler| scheduler.is_some_and(|(_, announced)| announced));
     let sticky = sticky::rules(announced, &mut Attributes { element, errors });
+    let policy = policy::group(&mut Attributes { element, errors });
     let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
     let unnamed: Vec<String> = (0..element.children("host").count()).map(|index| format!("host.{index}")).collect();
     let names = element.children("host").zip(&unnamed);
@@ -63,7 +67,7 @@ fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Rep
     let hosts = all(element.children("host").zip(&unnamed).map(|(child, unnamed)| host(child, unnamed, errors)));
     unique?;
     let (scheduler, _) = scheduler?.unwrap_or_default();
-    Ok(Group { name: name?, scheduler, sticky: sticky?, connect: connect?, hosts: hosts? })
+    Ok(Group { name: name?, scheduler, sticky: sticky?, policy: policy?, connect: connect?, hosts: hosts? })
 }
 
 fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Result<Host, Reported> {
@@ -71,6 +75,7 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
     let address = element.required("ip", value::host_address, errors);
     let weight = element.optional("weight", value::weight, errors);
     let max = element.optional("max", value::count, errors);
+    let policy = policy::host(max.unwrap_or_default(), &mut Attributes { element, errors });
     let state = element.optional("state", value::admin_state, errors);
     let connect = sockets::connect_options("fastopen", &mut Attributes { element, errors });
     let (address, connect) = (address?, connect?);
@@ -80,6 +85,7 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
         address,
         weight: weight?.unwrap_or(1),
         max: max?,
+        policy: policy?,
         state: state?.unwrap_or_default(),
         connect,
     })

@@ -3,12 +3,17 @@
 use std::ops::RangeInclusive;
 
 use crate::config::suggest::{closest, hint};
-use crate::model::limits::{BACKLOG_MAX, BUSY_POLL_US_MAX, FASTOPEN_QUEUE_MAX, STICKY_SIZE_MAX, WEIGHT_MAX};
+use crate::model::limits::{BACKLOG_MAX, BUSY_POLL_US_MAX, FASTOPEN_QUEUE_MAX, PRIO_MAX, STICKY_SIZE_MAX, WEIGHT_MAX};
 use crate::model::status::AdminState;
 
 /// A host's share.
 pub(in crate::config) fn weight(text: &str) -> Result<u32, String> {
     number(text, 0..=WEIGHT_MAX)
+}
+
+/// A host's place in the order.
+pub(in crate::config) fn prio(text: &str) -> Result<u32, String> {
+    number(text, 0..=PRIO_MAX)
 }
 
 /// Of something that there has to be one of at least.

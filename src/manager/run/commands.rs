@@ -91,6 +91,7 @@ impl Shell {
             Command::GoBack => (String::from("go back"), self.go_back(now)),
             Command::Save { overwrite } => (String::from("save"), self.save(overwrite)),
             Command::Retry(host) => (format!("retry {}", host.host), self.retry(now, &host)),
+            Command::Blacklist { host, time } => (format!("blacklist {}", host.host), self.blacklist(now, &host, time)),
             Command::LogLevel(level) => {
                 let outcome = self.surroundings.set_log_level(&level).map_err(Refusal::invalid);
                 (String::from("log level"), outcome.map(|()| format!("the log has what is {level} or worse")))

@@ -1,12 +1,13 @@
-//! Commands on the clients that tables remember.
+//! Commands on the clients that tables remember, and on hosts that get none for a time.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::config;
 use crate::manager::StickyFilter;
-use crate::model::change::Refusal;
+use crate::model::change::{HostRef, Refusal};
 use crate::model::command::{Origin, Reply};
-use crate::model::limits::{SESSIONS_LISTED, SESSIONS_LISTED_MAX};
+use crate::model::limits::{SESSIONS_LISTED, SESSIONS_LISTED_MAX, TIME_MAX};
 use crate::model::sticky::StickySearch;
 use crate::model::time::Moment;
 
@@ -33,6 +34,31 @@ impl Shell {
             }
             Err(refusal) => self.told(origin, "forget clients", Err(refusal)),
         }
+    }
+
+    /// Keeps a host out for a time, or takes it back.
+    pub(super) fn blacklist(&mut self, now: Moment, host: &HostRef, time: Duration) -> Result<String, Refusal> {
+        if time > TIME_MAX {
+            let what = format!("the time is too long, expected at most {}", config::show_time(TIME_MAX));
+            return Err(Refusal::invalid(what));
+        }
+        let (service, group, at) = config::find_host(self.truth.running(), host)?;
+        let service = &self.truth.running().services[service];
+        let group = &service.groups[group];
+        let place = format!("{}/{}/{}", service.name, group.name, group.hosts[at].name);
+        let ids = self.brain.host_ids(&service.name, &group.name, &group.hosts[at].name);
+        if ids.is_empty() {
+            return Err(Refusal::not_found(format!("{place} has no address at the moment")));
+        }
+        let changed = self.brain.blacklist(now, &ids, time);
+        let effects = self.brain.take_effects();
+        self.carry_out(now, effects);
+        self.await_reactors();
+        Ok(match (changed, time.is_zero()) {
+            (0, _) => format!("host {place} was not blacklisted"),
+            (_, true) => format!("host {place} gets clients again"),
+            (_, false) => format!("host {place} gets no new clients for {}", config::show_time(time)),
+        })
     }
 
     fn sticky_filter(&self, search: &StickySearch) -> Result<StickyFilter, Refusal> {

@@ -60,7 +60,8 @@ pub(in crate::manager) fn addr(n: u16) -> SocketAddr {
 
 pub(in crate::manager) fn host(name: &str, address: Address) -> config::Host {
     let (state, connect) = (AdminState::Up, ConnectOptions::default());
-    config::Host { name: name.to_owned(), address, weight: 1, max: None, state, connect }
+    let policy = config::HostPolicy::default();
+    config::Host { name: name.to_owned(), address, weight: 1, max: None, policy, state, connect }
 }
 
 pub(in crate::manager) fn named(name: &str, host_name: &str, port: u16) -> config::Host {
@@ -74,6 +75,7 @@ pub(in crate::manager) fn group(name: &str, ports: &[u16]) -> config::Group {
         name: name.to_owned(),
         scheduler: SchedulerKind::RoundRobin,
         sticky: StickyRules::default(),
+        policy: config::GroupPolicy::default(),
         connect: ConnectOptions::default(),
         hosts,
     }
@@ -90,6 +92,7 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         idle_timeout: None,
         fin_timeout: None,
         max_connections: None,
+        stubborn: false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::candidates::Wish;
+use super::place::roles;
 use super::{Balancer, Key, Service, State};
 use crate::model::id::HostId;
 use crate::model::role::Role;
@@ -41,7 +42,7 @@ impl Service {
     /// The one host that a stubborn service has for this client, whatever its state.
     pub(super) fn only_host(&self, belongs: &Belongs) -> Option<HostId> {
         let seen = belongs.seen.filter(|_| self.spec.is_stubborn)?;
-        Some(seen.host).filter(|host| self.pool.is_wanted(*host))
+        Some(seen.host).filter(|host| self.pool.is_wanted(*host, roles(false)))
     }
 
     /// Takes a place at the client's own host, if it can take it now. Returns its slot.

@@ -117,7 +117,8 @@ impl<T> Balancer<T> {
         if session.tried.as_ref().is_some_and(|tried| tried.local.len() >= LOCAL_FAILURES_MAX) {
             return self.pause(now, key);
         }
-        if let Some(only) = session.tried.as_ref().and_then(|tried| tried.only) {
+        let only = session.tried.as_ref().and_then(|tried| tried.only);
+        if let Some(only) = only.filter(|_| service.spec.is_stubborn) {
             return self.place_only(now, key, only);
         }
         let wish = Wish { now, tried: session.tried(), client: service.hash_of(session.client) };
@@ -166,7 +167,7 @@ impl<T> Balancer<T> {
         let session = &mut self.sessions[key.slot as usize];
         let service = &mut self.services[session.service as usize];
         while let Some((id, round)) = session.tried.as_mut().and_then(|tried| tried.slow.pop_front()) {
-            if let Some(slot) = service.pool.choose_again(id) {
+            if let Some(slot) = service.pool.choose_again(id, roles(session.is_denied)) {
                 if let Some(belongs) = service.belongs(now, session.client) {
                     service.remember(now, &belongs, slot);
                 }
@@ -183,10 +184,11 @@ impl<T> Balancer<T> {
     fn place_only(&mut self, now: Moment, key: Key, only: HostId) -> Next {
         let session = &self.sessions[key.slot as usize];
         let service = &mut self.services[session.service as usize];
-        if let Some(slot) = service.pool.choose_again(only) {
+        let roles = roles(session.is_denied);
+        if let Some(slot) = service.pool.choose_again(only, roles) {
             return self.attempt(now, key, slot, 0);
         }
-        if session.is_denied || !service.pool.is_wanted(only) {
+        if session.is_denied || !service.pool.is_wanted(only, roles) {
             return Next::Close(nowhere(session.is_denied));
         }
         self.enqueue(key)

@@ -151,11 +151,11 @@ impl Pool {
         Some(slot)
     }
 
-    /// Takes a place at this host if it is still listed, wanted and has room, whatever its state. Returns its slot.
-    pub(super) fn choose_again(&mut self, id: HostId) -> Option<u32> {
-        let slot = self.slot(id)?;
-        let host = &self.hosts[slot as usize];
-        (host.weight > 0 && host.try_open()).then(|| self.taken(slot))
+    /// Takes a place at this host if it is still listed, wanted, of these roles and has room, whatever its state. Returns
+    /// its slot.
+    pub(super) fn choose_again(&mut self, id: HostId, roles: &[Role]) -> Option<u32> {
+        let slot = self.slot(id).filter(|_| self.is_wanted(id, roles))?;
+        self.hosts[slot as usize].try_open().then(|| self.taken(slot))
     }
 
     /// Takes a place for a client whose own host this is, if nothing is known against it and the client was not there.
@@ -181,9 +181,10 @@ impl Pool {
         Some(self.ids[found].1)
     }
 
-    /// Whether clients may be sent to this host, if not now: it is listed, and its weight is not 0.
-    pub(super) fn is_wanted(&self, id: HostId) -> bool {
-        self.slot(id).is_some_and(|slot| self.hosts[slot as usize].weight > 0)
+    /// Whether clients of these roles may be sent to this host, if not now: it is listed, and its weight is not 0.
+    pub(super) fn is_wanted(&self, id: HostId, roles: &[Role]) -> bool {
+        let host = self.slot(id).map(|slot| &self.hosts[slot as usize]);
+        host.is_some_and(|host| host.weight > 0 && roles.contains(&host.level.role))
     }
 
     /// Whether this host is in the list.

@@ -33,6 +33,7 @@ impl World {
                 let state = reactor.balancer.state(key).unwrap();
                 waiting += u32::from(state == State::Waiting);
                 let script = reactor.balancer.io(key).unwrap();
+                script.stubborn &= reactor.spec.as_ref().is_some_and(|spec| spec.is_stubborn);
                 let elsewhere = matches!(state, State::Waiting | State::Retrying);
                 assert_eq!(elsewhere, script.target.is_none(), "{state:?} with {:?}", script.target);
                 if let Some(target) = script.target {
@@ -124,6 +125,6 @@ impl World {
         let lasted = sum(|counters| counters.lifetimes.total());
         assert!((established.saturating_sub(lost)..=established).contains(&lasted), "{lasted} of {established} lasted");
         let bytes: u64 = self.counters.values().map(|(_, counters)| counters.bytes_up.load(Relaxed)).sum();
-        assert!(bytes <= accepted && bytes >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
+        assert!(bytes <= accepted && bytes + lost >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
     }
 }

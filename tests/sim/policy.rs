@@ -11,15 +11,15 @@ use director::model::sticky::StickyMode;
 use super::world::{Script, World};
 
 impl World {
-    /// The host that a client who comes to this reactor now is to return to, as far as the table says.
-    pub(crate) fn own_host(&self, number: usize, client: std::net::SocketAddr) -> Option<HostId> {
+    /// The hosts that a client who comes to this reactor now is to return to, the best first, as far as the table says.
+    pub(crate) fn own_hosts(&self, number: usize, client: std::net::SocketAddr) -> Option<[HostId; 2]> {
         let spec = self.reactors[number].spec.as_ref()?;
         // A client that may have been forgotten meanwhile has none.
         let table = spec.table.as_ref().filter(|_| spec.sticky.ttl.is_zero())?;
         let known = table.peek(spec.sticky.prefixes.network(client.ip()))?;
         let home = spec.hosts.iter().find(|host| host.id == known.home && spec.sticky.fail_back);
         let home = home.filter(|home| self.could_take_own(home));
-        Some(home.map_or(known.host, |home| home.id))
+        Some([home.map_or(known.host, |home| home.id), known.host])
     }
 
     fn could_take_own(&self, host: &HostSpec) -> bool {
@@ -50,7 +50,7 @@ impl World {
     /// The choice respects stickiness, roles, priorities and stubbornness.
     pub(crate) fn check_turn(&mut self, number: usize, key: Key, spec: &ServiceSpec, chosen: &HostSpec) {
         let script = self.script(number, key).clone();
-        let is_own = script.own == Some(chosen.id);
+        let is_own = script.own.is_some_and(|own| own.contains(&chosen.id));
         self.check_role(&script, spec, chosen);
         self.check_return(&script, spec, chosen);
         self.check_limit(&script, spec, chosen, is_own);
@@ -84,13 +84,17 @@ impl World {
     fn check_return(&mut self, script: &Script, spec: &ServiceSpec, chosen: &HostSpec) {
         let is_first = script.attempt == 0 && !script.waited && !script.is_denied;
         let own = script.own.filter(|_| is_first && spec.sticky.mode == StickyMode::Table);
-        let Some(own) = own.and_then(|own| spec.hosts.iter().find(|host| host.id == own)) else { return };
-        if own.id == chosen.id {
+        let Some([own, second]) = own else { return };
+        let Some(own) = spec.hosts.iter().find(|host| host.id == own) else { return };
+        // Where others wait, a place that is not for them is better than one that is.
+        let is_above = chosen.max.is_some_and(|max| chosen.counters.open() > max);
+        if own.id == chosen.id || (second == chosen.id && is_above) {
             self.tally.returned += 1;
             return;
         }
         assert!(!self.could_take_own(own), "a client of {} was sent to {}", own.addr, chosen.addr);
-        let wanted = own.weight > 0 && own.max.is_none_or(|max| own.counters.open() < max);
+        let is_for_clients = own.level.role != Role::Abuse;
+        let wanted = is_for_clients && own.weight > 0 && own.max.is_none_or(|max| own.counters.open() < max);
         assert!(!spec.is_stubborn || !wanted, "a client of {} was sent to {} by force", own.addr, chosen.addr);
     }
 

@@ -30,8 +30,8 @@ pub(crate) struct Script {
     pub(crate) host: Option<HostId>,
     pub(crate) attempt: u32,
     pub(crate) is_denied: bool,
-    /// The host that it was to return to when it came.
-    pub(crate) own: Option<HostId>,
+    /// The hosts that it was to return to when it came, the best first.
+    pub(crate) own: Option<[HostId; 2]>,
     /// Whether it has been in the queue.
     pub(crate) waited: bool,
     /// Whether its service has been stubborn at each of its attempts.
@@ -191,7 +191,7 @@ impl World {
             host: None,
             attempt: 0,
             is_denied,
-            own: self.own_host(number, client),
+            own: self.own_hosts(number, client),
             waited: false,
             stubborn: true,
             attempts: Vec::new(),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::balancer::candidates::Wish;
 use crate::model::outcome::{Blame, Fault};
+use crate::model::role::Role;
 use crate::model::sticky::{Network, StickyMode, StickyRules, StickyTable};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -119,7 +120,7 @@ fn client_for_whom_two_reactors_choose_at_once_is_at_one_host() {
     // Between this reactor's look and its choice the other one has chosen.
     table.set(at(1), network, theirs);
     let wish = Wish { now: at(1), tried: &[], client: 0 };
-    let mine = service.pool.choose_again(HostId(2)).unwrap();
+    let mine = service.pool.choose_again(HostId(2), &[Role::Normal]).unwrap();
     let settled = service.settle(Some(&belongs), &wish, mine);
     assert_eq!(service.pool.host(settled).id, HostId(0));
     assert_eq!((spec.hosts[2].counters.open(), spec.hosts[0].counters.open()), (0, 2), "no place is lost");

@@ -130,16 +130,16 @@ impl<T> Balancer<T> {
         // Clients that came earlier are served first.
         let is_queued = session.tried.is_none() && session.state != State::Waiting && !service.waiting.is_empty();
         let belongs = service.belongs(now, session.client);
-        if let Some(belongs) = &belongs {
-            if let Some(slot) = service.choose_own(belongs, &wish, is_queued) {
-                return self.attempt(now, key, slot, 0);
-            }
-            if let Some(only) = service.only_host(belongs) {
-                return self.place_only(now, key, only);
-            }
+        if let Some(belongs) = &belongs
+            && let Some(slot) = service.choose_own(belongs, &wish, is_queued)
+        {
+            return self.attempt(now, key, slot, 0);
         }
         if is_queued {
             return self.enqueue(key);
+        }
+        if let Some(only) = belongs.as_ref().and_then(|belongs| service.only_host(belongs)) {
+            return self.place_only(now, key, only);
         }
         for (role, class) in FIRST {
             if let Some(slot) = service.pool.choose(role, class, &wish, &mut self.rng) {

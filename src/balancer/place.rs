@@ -138,7 +138,9 @@ impl<T> Balancer<T> {
         if is_queued {
             return self.enqueue(key);
         }
-        if let Some(only) = belongs.as_ref().and_then(|belongs| service.only_host(belongs)) {
+        let only = belongs.as_ref().and_then(|belongs| service.only_host(belongs));
+        // One that failed before its service became stubborn is no longer offered.
+        if let Some(only) = only.filter(|only| !wish.tried.contains(only)) {
             return self.place_only(now, key, only);
         }
         for (role, class) in FIRST {

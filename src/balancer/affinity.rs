@@ -58,19 +58,34 @@ impl Service {
         self.pool.choose_own(host, wish, is_queued)
     }
 
-    /// Remembers the host in this slot, where the client has a place now. If another reactor has chosen for the same
-    /// client at the same moment, it goes there instead. Returns where it is.
-    pub(super) fn settle(&mut self, belongs: Option<&Belongs>, wish: &Wish<'_>, slot: u32) -> u32 {
-        let (Some(belongs), Some(table)) = (belongs, &self.spec.table) else { return slot };
+    /// Remembers the host in this slot, where the client has a place now, before it has accepted: so that connections
+    /// which come together go together. If another reactor has chosen for the same client at the same moment, it goes
+    /// there instead. Returns where it is, and whether that is another host than before.
+    pub(super) fn settle(&mut self, belongs: Option<&Belongs>, wish: &Wish<'_>, slot: u32) -> (u32, bool) {
+        let (Some(belongs), Some(table)) = (belongs, &self.spec.table) else { return (slot, false) };
         let new = self.place_of(belongs, slot);
-        let Err(other) = table.remember(wish.now, belongs.network, belongs.seen, new) else { return slot };
+        let moved = (slot, new.home != new.host);
+        let Err(other) = table.remember(wish.now, belongs.network, belongs.seen, new) else { return moved };
         if let Some(theirs) = self.pool.choose_own(other.host, wish, false) {
             let Self { pool, spec, .. } = self;
             pool.release(slot, || spec.counters.waiting.load(Relaxed) > 0);
-            return theirs;
+            return (theirs, false);
         }
-        self.remember(wish.now, belongs, slot);
-        slot
+        table.set(wish.now, belongs.network, new);
+        moved
+    }
+
+    /// The host that a client has moved to has accepted it, or not: it stays there, or the attempt is forgotten. A client
+    /// that fails back keeps its home.
+    pub(super) fn end_move(&self, now: Moment, client: SocketAddr, has_accepted: bool) {
+        let Some(table) = &self.spec.table else { return };
+        let network = self.spec.sticky.prefixes.network(client.ip());
+        let Some(Remembered { host, home }) = table.peek(network) else { return };
+        if !has_accepted {
+            table.set(now, network, Remembered { host: home, home });
+        } else if !self.spec.sticky.fail_back {
+            table.set(now, network, Remembered { host, home: host });
+        }
     }
 
     /// Remembers the host in this slot, if it is one that clients return to.
@@ -78,7 +93,9 @@ impl Service {
         if let Some(table) = &self.spec.table
             && self.pool.host(slot).level.role == Role::Normal
         {
-            table.set(now, belongs.network, self.place_of(belongs, slot));
+            let Remembered { host, home } = self.place_of(belongs, slot);
+            let home = if self.spec.sticky.fail_back { home } else { host };
+            table.set(now, belongs.network, Remembered { host, home });
         }
     }
 
@@ -94,11 +111,19 @@ impl Service {
     fn place_of(&self, belongs: &Belongs, slot: u32) -> Remembered {
         let host = self.pool.host(slot).id;
         let home = belongs.seen.map(|seen| seen.home).filter(|home| self.pool.is_listed(*home));
-        Remembered { host, home: home.filter(|_| self.spec.sticky.fail_back).unwrap_or(host) }
+        Remembered { host, home: home.unwrap_or(host) }
     }
 }
 
 impl<T> Balancer<T> {
+    /// The attempt of a session whose client has moved by it has ended.
+    pub(super) fn end_move(&mut self, now: Moment, key: Key, has_accepted: bool) {
+        let Some(session) = self.session_mut(key).filter(|session| session.has_moved) else { return };
+        session.has_moved = false;
+        let (service, client) = (session.service as usize, session.client);
+        self.services[service].end_move(now, client, has_accepted);
+    }
+
     /// Whether those behind this one in the queue may find a place where it does not.
     pub(super) fn may_be_passed(&self, key: Key) -> bool {
         let Some(session) = self.session(key).filter(|session| session.state == State::Waiting) else { return true };

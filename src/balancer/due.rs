@@ -122,6 +122,7 @@ impl<T> Balancer<T> {
         }
         session.tried_mut().slow.push_back((id, round));
         self.release_host(now, key);
+        self.end_move(now, key, false);
         Some(self.place(now, key).into())
     }
 

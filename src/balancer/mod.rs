@@ -219,6 +219,7 @@ impl<T> Balancer<T> {
             host: NO_HOST,
             state: State::Retrying,
             is_denied,
+            has_moved: false,
             client: addr,
             opened: now,
             since: now,
@@ -308,6 +309,7 @@ impl<T> Balancer<T> {
         self.session(key)?;
         self.tell(key, untold);
         self.release_host(now, key);
+        self.end_move(now, key, false);
         self.dequeue(key);
         self.timers.cancel(key.slot);
         let session = self.sessions.remove(key.slot as usize);

@@ -59,6 +59,7 @@ impl<T> Balancer<T> {
             self.reports.push(Report::HostAnswered { service: service.spec.id, host: host.id });
             service.pool.cleared(slot);
         }
+        self.end_move(now, key, true);
         self.arm(key);
     }
 
@@ -74,6 +75,7 @@ impl<T> Balancer<T> {
                 Blame::Local(_) => {}
             }
             self.release_host(now, key);
+            self.end_move(now, key, false);
             if is_stubborn && matches!(blame, Blame::Host(_)) {
                 return Next::Close(nowhere(is_denied));
             }
@@ -147,7 +149,9 @@ impl<T> Balancer<T> {
             if let Some(slot) = service.pool.choose(role, class, &wish, &mut self.rng) {
                 // Where it is only for now nobody returns to.
                 let is_kept = (role, class) == FIRST[0];
-                let slot = if is_kept { service.settle(belongs.as_ref(), &wish, slot) } else { slot };
+                let (slot, has_moved) =
+                    if is_kept { service.settle(belongs.as_ref(), &wish, slot) } else { (slot, false) };
+                session.has_moved = has_moved;
                 return self.attempt(now, key, slot, 0);
             }
         }

@@ -261,6 +261,10 @@ impl Pool {
         &self.hosts[slot as usize]
     }
 
+    pub(super) fn tiers(&self) -> &[Tier] {
+        &self.tiers
+    }
+
     /// Every host known here with its slot, those that left the list included.
     pub(super) fn hosts(&self) -> impl Iterator<Item = (u32, &Host)> {
         self.hosts.iter().map(|(slot, host)| (u32::try_from(slot).unwrap_or(u32::MAX), host))

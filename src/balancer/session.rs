@@ -80,6 +80,8 @@ pub(super) struct Session<T> {
     pub(super) host: u32,
     pub(super) state: State,
     pub(super) is_denied: bool,
+    /// Whether the table has another host for its client because of this attempt.
+    pub(super) has_moved: bool,
     pub(super) opened: Moment,
     /// A wake-up that the shell asked for, or [`NEVER`].
     pub(super) wake: Moment,

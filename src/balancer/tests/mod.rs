@@ -4,6 +4,7 @@ mod failover;
 mod many;
 mod memory;
 mod queue;
+mod roles;
 mod schedulers;
 mod sticky;
 mod timeouts;

@@ -69,6 +69,20 @@ fn client_whose_host_fails_moves_and_stays_with_the_new_one() {
 }
 
 #[test]
+fn client_whom_nobody_took_is_remembered_where_it_was() {
+    let spec = with_table(&[1, 1, 1]);
+    let mut balancer = balancer(&spec);
+    assert_eq!(goes_to(&mut balancer, at(0), 1), 0);
+    let (key, _) = come(&mut balancer, at(1), 1);
+    balancer.connect_failed(at(1), key, REFUSED);
+    assert_eq!(known(&spec, 1), Some(1), "those that come with it go with it");
+    balancer.connect_failed(at(1), key, REFUSED);
+    assert_eq!(known(&spec, 1), Some(2));
+    balancer.connect_failed(at(1), key, REFUSED);
+    assert_eq!(known(&spec, 1), Some(0), "it was nowhere else");
+}
+
+#[test]
 fn client_that_fails_back_is_at_one_host_meanwhile_and_returns() {
     let mut spec = sticky(StickyMode::Table, &[1, 1, 1], |rules| rules.fail_back = true);
     let mut balancer = balancer(&spec);
@@ -121,7 +135,7 @@ fn client_for_whom_two_reactors_choose_at_once_is_at_one_host() {
     table.set(at(1), network, theirs);
     let wish = Wish { now: at(1), tried: &[], client: 0 };
     let mine = service.pool.choose_again(HostId(2), &[Role::Normal]).unwrap();
-    let settled = service.settle(Some(&belongs), &wish, mine);
+    let (settled, _) = service.settle(Some(&belongs), &wish, mine);
     assert_eq!(service.pool.host(settled).id, HostId(0));
     assert_eq!((spec.hosts[2].counters.open(), spec.hosts[0].counters.open()), (0, 2), "no place is lost");
 }

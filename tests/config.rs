@@ -177,7 +177,7 @@ fn file_with_many_mistakes_gets_all_its_errors_in_order() {
   <servce/>
 </director>
 "#;
-    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout or max-connections; did you mean "idle-timeout"?
+    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout, max-connections or stubborn; did you mean "idle-timeout"?
 d.xml:4:17: ip="127.0.0.1:80": the address meets the listener in line 3, expected an address of its own
 d.xml:5:17: ip="10.0.0.1:70000": the port "70000" is out of range, expected 0 to 65535
 d.xml:6:35: scheduler="leastcons": unknown scheduler "leastcons", expected random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc, p2c or maglev; did you mean "leastconns"?

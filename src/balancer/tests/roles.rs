@@ -111,6 +111,7 @@ fn client_that_nobody_denies_never_goes_to_hosts_for_abuse() {
         let (key, host) = open_to(&mut balancer, at(0));
         assert_eq!(host, 0);
         assert_eq!(balancer.connect_failed(at(0), key, REFUSED), Next::Close(CloseReason::NoHost));
+        close(&mut balancer, key);
         spec.hosts[0].counters.clear_suspicion();
         balancer.apply(next_generation(&mut spec, |spec| spec.hosts[0].max = Some(1)));
         assert_eq!(picks(&mut balancer, 1), [0]);

@@ -16,7 +16,7 @@ use director::model::role::Level;
 use director::model::scheduler::SchedulerKind;
 use director::model::service::{HostSpec, ServiceSpec};
 use director::model::status::HostStatus;
-use director::model::sticky::StickyRules;
+use director::model::sticky::{StickyMode, StickyRules, StickyTable};
 use director::model::time::Moment;
 
 use super::Failure;
@@ -59,11 +59,21 @@ pub(crate) struct Case {
     pub(crate) percent: u32,
     /// Every session's first host fails for a reason of this machine's, which leaves the hosts as they are.
     pub(crate) first_fails: bool,
+    /// How clients find their host again.
+    pub(crate) sticky: StickyMode,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Self { hosts: 1, services: 1, threads: 1, state: State::Usable, percent: 0, first_fails: false }
+        Self {
+            hosts: 1,
+            services: 1,
+            threads: 1,
+            state: State::Usable,
+            percent: 0,
+            first_fails: false,
+            sticky: StickyMode::Off,
+        }
     }
 }
 
@@ -135,13 +145,14 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
             counters: Arc::new(counters),
         }
     };
+    let rules = StickyRules { mode: case.sticky, ..StickyRules::default() };
     ServiceSpec {
         id: ServiceId(service),
         generation: 1,
         name: "bench".into(),
         scheduler: kind,
-        sticky: StickyRules::default(),
-        table: None,
+        sticky: rules,
+        table: (rules.mode == StickyMode::Table).then(|| Arc::new(StickyTable::new(rules.size))),
         is_stubborn: false,
         hosts: (0..case.hosts).map(host).collect(),
         connect_timeout: Duration::from_secs(5),

@@ -8,11 +8,12 @@ use crate::model::sticky::{Prefixes, StickyMode, StickyRules};
 /// Reads the rules. `announced`: the scheduler has the option `sticky`.
 pub(super) fn rules<S: Texts>(announced: bool, texts: &mut S) -> Result<StickyRules, S::Error> {
     let usual = StickyRules::default();
-    let mode = texts.read("sticky", |text| match value::sticky(text)? {
-        StickyMode::Off if announced => {
-            Err(String::from("the scheduler has the option sticky, expected table or hash, or no such option"))
+    let mode = texts.read("sticky", |text| {
+        let mode = value::sticky(text)?;
+        if announced && mode == StickyMode::Off {
+            return Err(String::from("the scheduler has the option sticky, expected table or hash, or no such option"));
         }
-        mode => Ok(mode),
+        Ok(mode)
     });
     let size = texts.read("sticky-size", value::sticky_size);
     let ttl = texts.read("sticky-ttl", value::time);

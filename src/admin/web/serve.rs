@@ -377,11 +377,11 @@ impl Server {
 /// Whether a command is a change, and how long the manager may take for it.
 const fn patience(command: &Command) -> (bool, Duration) {
     match command {
-        Command::Snapshot | Command::Config(_) | Command::Events { .. } | Command::Diff { .. } | Command::Sticky(_) => {
+        Command::Snapshot | Command::Config(_) | Command::Events { .. } | Command::Diff { .. } => {
             (false, MANAGER_WITHIN)
         }
-        // The reactors are asked, and have a second.
-        Command::Sessions(_) => (false, MANAGER_CHANGE_WITHIN),
+        // The reactors are asked, and have a second; a table may be long.
+        Command::Sessions(_) | Command::Sticky(_) => (false, MANAGER_CHANGE_WITHIN),
         Command::Change(_)
         | Command::Reload { .. }
         | Command::Load { .. }

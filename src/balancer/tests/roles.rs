@@ -37,6 +37,12 @@ fn come(balancer: &mut Balancer<()>, number: u32, is_denied: bool) -> (Key, Next
     balancer.open(at(0), S, Client { addr, is_denied }, ()).unwrap()
 }
 
+fn clear_suspicions(spec: &ServiceSpec) {
+    for host in &spec.hosts {
+        host.counters.clear_suspicion();
+    }
+}
+
 fn picks(balancer: &mut Balancer<()>, count: usize) -> Vec<u32> {
     (0..count).map(|_| open_to(balancer, at(0)).1).collect()
 }
@@ -70,7 +76,7 @@ fn emergency_comes_after_suspected_hosts_and_before_waiting_and_those_that_are_d
         let second = number(balancer.connect_failed(at(0), key, REFUSED));
         assert_eq!(host + second, 1, "so may the other one");
         assert_eq!(number(balancer.connect_failed(at(0), key, REFUSED)), 2);
-        spec.hosts.iter().for_each(|host| drop(host.counters.clear_suspicion()));
+        clear_suspicions(&spec);
         balancer.apply(next_generation(&mut spec, |spec| {
             spec.hosts[0].max = Some(1);
             spec.hosts[1].status = Down;
@@ -93,7 +99,7 @@ fn denied_client_goes_to_hosts_for_abuse_alone_or_is_closed_for_it() {
         assert_eq!(number(next), 1);
         assert_eq!(number(balancer.connect_failed(at(0), first, REFUSED)), 3);
         assert_eq!(balancer.connect_failed(at(0), first, REFUSED), Next::Close(CloseReason::Denied));
-        spec.hosts.iter().for_each(|host| drop(host.counters.clear_suspicion()));
+        clear_suspicions(&spec);
         assert_eq!([1, 2].map(|client| number(come(&mut balancer, client, true).1)), [1, 3]);
         assert_eq!(come(&mut balancer, 3, true).1, Next::Close(CloseReason::Denied), "it waits for nobody");
         balancer.apply(next_generation(&mut spec, |spec| spec.hosts.retain(|host| host.level.role != Role::Abuse)));

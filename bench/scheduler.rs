@@ -3,7 +3,7 @@
 //! For every scheduler: for few and many hosts, on one thread and on all CPUs at once (which then share the hosts'
 //! counters, as reactors do); for many hosts most of which cannot be chosen; over many services in turn. Each thread
 //! keeps a window of sessions open. Then what a publication costs a reactor, and what hosts that fail together cost the
-//! manager. Medians of processor time.
+//! manager. Medians of processor time. First comes what stickiness costs, and with the argument `sticky` that alone.
 
 #[path = "scheduler/flips.rs"]
 mod flips;
@@ -35,6 +35,9 @@ fn main() -> Result<(), Failure> {
     let threads = thread::available_parallelism()?.get();
     println(&format!("medians of {REPEATS}, processor time; {} sessions open a thread\n", world::WINDOW))?;
     stickiness(threads)?;
+    if std::env::args().any(|arg| arg == "sticky") {
+        return Ok(());
+    }
     println("ns a session (choose, connected, close), by hosts and threads\n")?;
     let case = |hosts, threads| Case { hosts, threads, ..Case::default() };
     let columns = [3, 16, 32, 33, 256, MANY].into_iter().flat_map(|hosts| [case(hosts, 1), case(hosts, threads)]);

@@ -74,17 +74,15 @@ fn view(balancer: &Balancer, name: &str) -> HostView {
 }
 
 fn clients(balancer: &Balancer, search: StickySearch) -> StickyList {
-    match balancer.command(Command::Sticky(search)).expect("listed") {
-        Reply::Sticky(list) => list,
-        other => panic!("{other:?}"),
-    }
+    let reply = balancer.command(Command::Sticky(search)).expect("done");
+    let Reply::Sticky(list) = reply else { panic!("{reply:?}") };
+    list
 }
 
 fn forget(balancer: &Balancer, search: StickySearch) -> usize {
-    match balancer.command(Command::Forget(search)).expect("forgotten") {
-        Reply::Forgotten(count) => count,
-        other => panic!("{other:?}"),
-    }
+    let reply = balancer.command(Command::Forget(search)).expect("done");
+    let Reply::Forgotten(count) = reply else { panic!("{reply:?}") };
+    count
 }
 
 fn is_served(client: &Client) -> bool {
@@ -144,9 +142,11 @@ fn row_5_emergency_server_serves_when_all_are_down_and_is_forgotten() {
     let director = Director::plan(service).log_lines_max(4000).start();
     let addr = director.addr();
     assert_eq!([1, 2, 3, 1].map(|last| told(last, addr)).concat(), "abaa");
-    (a.stop(), b.stop());
+    a.stop();
+    b.stop();
     assert_eq!([1, 2, 3].map(|last| told(last, addr)).concat(), "eee");
-    (a.start(), b.start());
+    a.start();
+    b.start();
     until(PATIENCE, "both are back", || {
         let up = |name: &str| {
             director
@@ -160,7 +160,8 @@ fn row_5_emergency_server_serves_when_all_are_down_and_is_forgotten() {
     });
     assert_eq!([1, 2, 3].map(|last| told(last, addr)).concat(), "aba", "each is back at its own");
     drop(e);
-    (a.stop(), b.stop());
+    a.stop();
+    b.stop();
     assert_eq!(told(1, addr), "", "nobody is left");
     director.finish();
 }

@@ -55,9 +55,15 @@ bench: packages ## measure beside nginx, HAProxy and pen, for twelve minutes (AR
 perf: ## profile the loops under load and draw a flame graph (LOAD=short|kept|bulk|none, ARGS="…", CONFIG=…, PID=…, FOR=seconds)
 	@ARGS="$(ARGS)" .ci/perf
 
-install: ## install below PREFIX (/usr/local) and DESTDIR: the program, an example, the systemd unit
+install: ## install below PREFIX (/usr/local) and DESTDIR: programs, manual, completion, an example, the systemd unit
 	@if command -v $(CARGO) > /dev/null; then $(CARGO) build --release; fi
-	install -D -m 755 $(TARGET_DIR)/release/director $(DESTDIR)$(PREFIX)/bin/director
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(TARGET_DIR)/release/director $(TARGET_DIR)/release/directorctl
+	@share=$(DESTDIR)$(PREFIX)/share; ctl=$(TARGET_DIR)/release/directorctl; \
+	make() { install -d "$$(dirname "$$1")"; "$$ctl" "$${@:2}" > "$$1"; chmod 644 "$$1"; echo "$$1"; }; \
+	make $$share/man/man1/directorctl.1 man; \
+	make $$share/bash-completion/completions/directorctl completion bash; \
+	make $$share/zsh/site-functions/_directorctl completion zsh; \
+	make $$share/fish/vendor_completions.d/directorctl.fish completion fish
 	install -d $(DESTDIR)$(PREFIX)/share/doc/director/conf
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/director
 	install -m 644 conf/*.xml conf/TUNING.md $(DESTDIR)$(PREFIX)/share/doc/director/conf

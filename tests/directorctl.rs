@@ -167,3 +167,117 @@ fn differences_of_files_are_told_in_four_forms() {
     assert!(diff("api").contains("PATCH /api/v1/services/web/groups/g/hosts/a"), "{}", diff("api"));
     assert!(!diff("pydir").trim().is_empty());
 }
+
+/// Whether this program is there; says so where it is not.
+fn has(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
+    let found = found.is_ok_and(|status| status.success());
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// What a program says of this text on its standard input.
+fn read_by(program: &str, args: &[&str], text: &str) -> support::Ctl {
+    let mut command = Command::new(program);
+    command.args(args).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("write");
+    child.wait_with_output().expect("it ends").into()
+}
+
+#[test]
+fn scripts_and_manual_are_what_their_readers_expect() {
+    let print = |args: &[&str]| {
+        let output = directorctl().args(args).output().expect("run it");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        if has(shell) {
+            read_by(shell, &["-n"], &print(&["completion", shell])).good();
+        }
+    }
+    if has("man") {
+        let shown = read_by("man", &["--warnings", "-l", "-"], &print(&["man"])).good();
+        assert!(shown.contains("EXIT STATUS"), "{shown}");
+    }
+}
+
+#[test]
+fn bash_completes_names_of_what_runs() {
+    let hosts = ["alpha", "beta"].map(|name| Host::serve(name, scripts::tell_name()));
+    let site = Site::start(&elements(&[&hosts[0], &hosts[1]]));
+    let script = directorctl().args(["completion", "bash"]).output().expect("run it").stdout;
+    let script = String::from_utf8(script).expect("UTF-8");
+    let program = env!("CARGO_BIN_EXE_directorctl");
+    let complete = |typed: &str| {
+        let socket = site.socket().display();
+        let text = format!(
+            "compopt() {{ :; }}\n{script}\nCOMP_LINE='{program} -s {socket} {typed}'; COMP_POINT=${{#COMP_LINE}}; \
+             _directorctl; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        read_by("bash", &[], &text).good().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(complete("drain web/g/a"), ["web/g/alpha"]);
+    assert_eq!(complete("set web/g/beta state=dr"), ["drain"], "bash keeps what is before the =");
+    assert_eq!(complete("config go"), ["goback"]);
+    assert_eq!(complete("drain web/g/beta --dead"), ["--deadline"]);
+    site.director.finish();
+}
+
+#[test]
+fn commands_come_from_standard_input_with_what_belongs_to_them() {
+    let only = Host::serve("a", scripts::tell_name());
+    let site = Site::start(&elements(&[&only]));
+    let lines = "# one after the other\nweight a 2\nnonsense\nuser add eve\nsecret\nuser list\n";
+    let told = site.ctl_with(&["prompt"], lines);
+    assert_eq!(told.code, Some(2), "the first failure's: {told:?}");
+    assert!(told.out.contains("weight=2") && told.out.contains("eve"), "{told:?}");
+    let told = site.ctl_with(&["prompt"], "batch\nweight a 3\nmax a 9\n");
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.out.contains("weight=3"), "{told:?}");
+    // Without a terminal there is no prompt that nobody asked for.
+    site.ctl(&[]).failed(2);
+    site.ctl(&["user", "add", "mal", "password=$6$a$b"]).failed(2);
+    site.director.finish();
+}
+
+#[test]
+fn file_may_have_the_name_of_a_command() {
+    let hosts = ["a", "b"].map(|name| Host::serve(name, scripts::tell_name()));
+    let site = Site::start(&elements(&[&hosts[0]]));
+    fs::write(site.folder.path("load"), site.with(&elements(&[&hosts[1]]))).expect("write a file");
+    let run = |args: &[&str]| {
+        let mut command = directorctl();
+        command.current_dir(site.folder.path("")).arg("-s").arg(site.socket()).args(args);
+        support::Ctl::from(command.output().expect("run it"))
+    };
+    assert!(run(&["config", "diff", "load"]).good().contains("web/g"));
+    run(&["config", "load", "load", "--confirm", "1h"]).good();
+    assert_eq!(Client::connect(site.director.addr()).read_text().0, "b");
+    run(&["config", "goback"]).good();
+    run(&["config", "confirm"]).failed(1);
+    site.director.finish();
+}
+
+#[test]
+fn balancer_full_of_clients_is_still_administered() {
+    let only = Host::serve("a", scripts::echo());
+    let folder = support::scratch::Scratch::new();
+    let socket = folder.path("control.sock");
+    let plan = Site::plan(&socket, "", &elements(&[&only]));
+    let director = plan.args(&["--max-connections", "20"]).start();
+    // As many as there may be, and more that wait.
+    let clients: Vec<Client> = (0..60).map(|_| Client::connect(director.addr())).collect();
+    until(PATIENCE, "it has no more room", || director.counters().held() >= 20);
+    let mut many = Vec::new();
+    for _ in 0..40 {
+        let mut wire = support::Wire::connect(&socket);
+        assert!(wire.ask("status").is_ok());
+        many.push(wire);
+    }
+    drop((clients, many));
+    director.finish();
+}

@@ -130,6 +130,17 @@ pub(super) fn quoted(value: &str) -> String {
     format!("\"{}\"", shown(value))
 }
 
+/// An attribute for a message: its name and its text, which is left out where it is a secret or somebody may have pasted
+/// one.
+pub(super) fn attribute(element: &str, name: &str, text: &str) -> String {
+    if is_secret(element, name) && !text.is_empty() { name.to_owned() } else { format!("{name}={}", quoted(text)) }
+}
+
+/// Whether no message may repeat the text of an attribute.
+pub(super) fn is_secret(element: &str, name: &str) -> bool {
+    element == "user" && matches!(name, "password" | "key")
+}
+
 /// As [`quoted`], without the quotes.
 pub(super) fn shown(value: &str) -> String {
     let mut shown = visible(&value.chars().take(SHOWN_CHARS_MAX).collect::<String>());

@@ -4,7 +4,7 @@
 
 use roxmltree::{Document, Node};
 
-use super::error::{Collector, Reported, alternatives, quoted, tag};
+use super::error::{self, Collector, Reported, alternatives, quoted, tag};
 use super::schema::{Dialect, ELEMENTS, ROOTS, Rule};
 use super::suggest::{closest, hint};
 
@@ -186,7 +186,10 @@ impl<'d> Element<'d> {
         };
         match parse(attribute.value) {
             Ok(value) => Ok(Some(value)),
-            Err(what) => Err(errors.report(attribute.at, format!("{name}={}: {what}", quoted(attribute.value)))),
+            Err(what) => {
+                let said = error::attribute(self.rule.name, name, attribute.value);
+                Err(errors.report(attribute.at, format!("{said}: {what}")))
+            }
         }
     }
 

@@ -8,7 +8,8 @@ use super::link::{Answer, Failure, Link};
 use super::options::Options;
 use super::password;
 use super::{prompt, say};
-use crate::admin::words::{Ask, Client, Does, Mode, quote, to_line};
+use crate::admin::words::{Ask, Client, Does, Form, Mode, quote, to_line};
+use crate::config::show_time;
 use crate::model::change::Change;
 use crate::model::command::Command;
 use crate::model::limits::CONFIG_FILE_BYTES_MAX;
@@ -39,11 +40,20 @@ impl Session {
                 let text = read("-", self.options.user.is_some())?;
                 self.tell("batch", Some(&text))
             }
-            Does::Load { file, .. } | Does::DiffFile { file, .. } => {
+            Does::Load { file, confirm } => {
                 let text = read(&file, self.options.user.is_some())?;
-                // The file is named "-" behind the line, whatever it is called here.
-                let line = words.iter().map(|word| if *word == file { "-" } else { word.as_str() });
-                self.tell(&quote::join(line), Some(&text))
+                let confirm = confirm.map_or_else(String::new, |time| format!(" --confirm {}", show_time(time)));
+                self.tell(&format!("config load -{confirm}"), Some(&text))
+            }
+            Does::DiffFile { file, form } => {
+                let text = read(&file, self.options.user.is_some())?;
+                let flag = match form {
+                    Form::Text => "",
+                    Form::Commands => " --commands",
+                    Form::Api => " --api",
+                    Form::PythonDirector => " --api=pydir",
+                };
+                self.tell(&format!("config diff -{flag}"), Some(&text))
             }
             Does::WithPassword(command) => {
                 let command = with_password(command, &password::ask()?);

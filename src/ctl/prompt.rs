@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
@@ -44,8 +44,14 @@ pub(super) fn run(options: &Options, only_terminal: bool) -> Result<u8, Failure>
 fn scripted(options: &Options) -> Result<u8, Failure> {
     let mut session = Session::open(options)?;
     let mut first = 0;
-    for line in io::stdin().lock().lines() {
-        let line = line.map_err(|error| Failure::Here(format!("standard input: {error}")))?;
+    let mut line = String::new();
+    loop {
+        line.clear();
+        // Locked for a line at a time: "batch" and passwords read what follows.
+        let count = io::stdin().read_line(&mut line);
+        if count.map_err(|error| Failure::Here(format!("standard input: {error}")))? == 0 {
+            break;
+        }
         match obey(&mut session, &line) {
             Some(code) if first == 0 => first = code,
             Some(_) => {}

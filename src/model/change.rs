@@ -117,7 +117,7 @@ pub enum Change {
     AddHost {
         /// Its group.
         group: GroupRef,
-        /// Its name; none: `host.N`, with the first N that is free.
+        /// Its name; none: `host.N`, with the first N that is free from the number of hosts on.
         host: Option<String>,
         /// Its address.
         address: String,

@@ -260,6 +260,10 @@ pub const FRONT_END_DESCRIPTORS: usize = 16;
 pub const WEB_CONNECTIONS_MAX: usize = 256;
 /// Of these, those that follow events.
 pub const WEB_STREAMS_MAX: usize = 64;
+/// Descriptors that the page keeps back for connections that come when there is no other.
+pub const WEB_SPARE: usize = 4;
+/// Time for which a connection stays that came when there was no descriptor, before another one gets its place.
+pub const WEB_STAY: Duration = Duration::from_secs(1);
 /// Time in which a request has to come whole, and in which its answer has to be taken.
 pub const WEB_REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// Time for which a connection may wait for its next request.
@@ -278,6 +282,10 @@ pub const WEB_ARGUMENTS_MAX: usize = 32;
 pub const WEB_BODY_BYTES_MAX: usize = 2 << 20;
 /// Longest body of the login form, in bytes. It is read from strangers.
 pub const WEB_FORM_BYTES_MAX: usize = 4 * 1024;
+/// Time for which the answer to a change is kept for who asks again with the same `Idempotency-Key`.
+pub const REPEATS_KEPT: Duration = Duration::from_secs(10 * 60);
+/// Such answers.
+pub const REPEATS_KEPT_MAX: usize = 256;
 /// Longest password, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Bytes that a follower of events may be behind before it is left.

@@ -113,7 +113,7 @@ pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 /// Connections that wait to be accepted; 0 when the kernel does not tell. For a listening socket the field that counts
 /// segments elsewhere holds the length of its queue (`tcp_info`, see tcp(7)).
 #[must_use]
-pub fn queued(listener: &TcpListener) -> usize {
+pub fn queued(listener: &impl AsRawFd) -> usize {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut len = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).unwrap_or(0);
     // SAFETY: `info` is writable for `len` bytes, and the listener's descriptor is open while borrowed.

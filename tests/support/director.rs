@@ -96,6 +96,10 @@ impl<'a> Start<'a> {
         };
         let ready = director.log.wait_for_line(Mark::default(), PATIENCE, &["ready"]);
         assert!(ready.is_some(), "not ready within {PATIENCE:?}; exit: {:?}", director.child.try_wait());
+        if self.config.contains("<ssh ") {
+            // Its server is started beside, and has descriptors of its own.
+            let _ = director.log.wait_for_line(Mark::default(), PATIENCE, &["sshd: Server listening"]);
+        }
         director.descriptors = director.process.descriptors();
         director
     }
@@ -117,6 +121,8 @@ impl<'a> Start<'a> {
         words.extend(self.args.iter().cloned());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(config).env_remove("RUST_LOG");
+        // Nothing that a test keeps is for the next one.
+        command.env("STATE_DIRECTORY", config.with_file_name("state"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut spawn = move || command.spawn().expect("start the balancer");

@@ -162,8 +162,8 @@ function point(x, y) {
   return `${x.toFixed(1)} ${y.toFixed(1)}`;
 }
 
-/** The next of 1, 2, 5 times a power of ten: a scale that does not move with every sample. */
+/** The next round number: a scale that does not move with every sample. */
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? value;
+  return [1, 1.5, 2, 3, 5, 7, 10].map((step) => step * power).find((step) => step >= value) ?? value;
 }

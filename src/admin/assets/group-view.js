@@ -1,7 +1,7 @@
 // A group of a service: what it is, what can be done with it, and the table of its hosts.
 
 import { keyed, make, setAttribute, setHidden, setText } from "./dom.js";
-import { plural } from "./format.js";
+import { count, plural } from "./format.js";
 import { hostKey } from "./history.js";
 import { filter } from "./filter.js";
 import { addHost } from "./host-actions.js";
@@ -89,7 +89,7 @@ export class GroupView {
     setText(this.#name, group.name);
     setText(this.#badge, group.enabled ? "serves" : "waits");
     setAttribute(this.node, "data-enabled", group.enabled ? "" : null);
-    setText(this.#facts, `${group.scheduler} · ${taking} of ${plural(group.hosts.length, "host")} up`);
+    setText(this.#facts, `${group.scheduler} · ${count(taking)} of ${plural(group.hosts.length, "host")} up`);
     if (this.#enable) setHidden(this.#enable, group.enabled || group.hosts.length === 0);
     const service = this.#service;
     keyed(

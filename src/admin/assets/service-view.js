@@ -102,7 +102,7 @@ export class ServiceView {
     this.#service = service;
     const hosts = service.groups.find((group) => group.enabled)?.hosts ?? [];
     const taking = hosts.filter(isTaking).length;
-    setText(this.#badge, service.enabled === null ? "does not serve" : `${taking}/${hosts.length} up`);
+    setText(this.#badge, service.enabled === null ? "does not serve" : `${count(taking)}/${count(hosts.length)} up`);
     setAttribute(this.#badge, "data-level", taking === 0 ? "bad" : taking < hosts.length ? "warn" : "good");
     keyed(this.#listeners, service.listeners, ({ address }) => address, listenerView);
     this.#updateFacts(service);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::door::Claim;
 use super::out::Out;
+use super::repeats::Repeat;
 use super::wire::Wire;
 use crate::admin::api::{Route, Step, Who};
 use crate::admin::http::{Answer, Bad, Body, Content, Head};
@@ -48,7 +49,7 @@ pub(super) enum Stage {
     /// The next request is awaited.
     Head,
     /// A password is hashed.
-    Proving(u64, Box<Asked>, Claim),
+    Proving(Box<Asked>, Claim),
     /// The body is awaited.
     Body(Box<Asked>, Body),
     /// The manager, or the worker, is asked.
@@ -67,6 +68,8 @@ pub(super) struct Asked {
     pub(super) route: &'static Route,
     pub(super) names: Vec<String>,
     pub(super) who: Option<Who>,
+    /// What it says to be, if it is a change that is to be done once.
+    pub(super) repeat: Option<Repeat>,
 }
 
 /// What becomes of what is awaited.

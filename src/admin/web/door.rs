@@ -44,6 +44,8 @@ pub(super) struct Claim {
     pub(super) password: Secret,
     /// The hash that the user has.
     pub(super) hash: Option<String>,
+    /// The same for the same claim, and for no other.
+    pub(super) mark: [u8; 32],
 }
 
 /// What becomes of a request.
@@ -156,7 +158,10 @@ impl Door {
 
     fn way(&mut self, now: Instant, head: &Head, from: From<'_>, route: &Route, config: &Config) -> Way {
         if head.has("authorization") {
-            return head.field("authorization").and_then(|text| claim(text, config)).map_or(Way::Nobody, Way::Basic);
+            return head
+                .field("authorization")
+                .and_then(|text| claim(&self.keys, text, config))
+                .map_or(Way::Nobody, Way::Basic);
         }
         let cookie = head.field("cookie").and_then(|cookies| cookie(cookies, from.cookie));
         let Some(cookie) = cookie.filter(|_| !route.is_old()) else { return Way::Nobody };
@@ -177,12 +182,14 @@ impl Door {
 }
 
 /// The claim that somebody is this user.
-pub(super) fn claim_of(config: &Config, user: String, password: Secret) -> Claim {
+pub(super) fn claim_of(keys: &Keys, config: &Config, user: String, password: Secret) -> Claim {
     let hash = hash_of(config, &user).map(str::to_owned);
-    Claim { user, password, hash }
+    let known = hash.as_deref().unwrap_or_default();
+    let mark = keys.mark(&[b"claim", user.as_bytes(), known.as_bytes(), &password.0]);
+    Claim { user, password, hash, mark }
 }
 
-fn claim(text: &str, config: &Config) -> Option<Claim> {
+fn claim(keys: &Keys, text: &str, config: &Config) -> Option<Claim> {
     let (scheme, text) = text.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -190,7 +197,7 @@ fn claim(text: &str, config: &Config) -> Option<Claim> {
     let bytes = decode(text.trim())?;
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     let user = String::from_utf8(bytes[..colon].to_vec()).ok()?;
-    Some(claim_of(config, user, Secret(bytes[colon + 1..].to_vec())))
+    Some(claim_of(keys, config, user, Secret(bytes[colon + 1..].to_vec())))
 }
 
 /// Whether the user may, and his browser has said its token.
@@ -286,3 +293,6 @@ pub(super) fn slow_down(head: &Head, wait: Duration) -> Answer {
     let why = format!("too many wrong passwords from this address; try again in {seconds} s");
     refusal(head, 429, "slow-down", &why).with("Retry-After", seconds.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,13 +10,15 @@ use crate::admin::http::Content;
 use crate::admin::json;
 use crate::model::command::{Command, Origin, Reply};
 use crate::model::event::Event;
-use crate::model::limits::{MANAGER_WITHIN, WEB_EVENTS_EVERY, WEB_PING_EVERY, WEB_STREAM_EVERY};
+use crate::model::limits::{MANAGER_WITHIN, WEB_EVENTS_EVERY, WEB_PING_EVERY, WEB_SNAPSHOT_AGE, WEB_STREAM_EVERY};
 use crate::model::snapshot::Snapshot;
 
 /// When there is something to tell.
 #[derive(Debug)]
 pub(super) struct Following {
     snapshot_at: Instant,
+    /// When the last one was told.
+    told_at: Option<Instant>,
     events_at: Instant,
     ping_at: Instant,
     /// A question for events is on its way since then.
@@ -29,15 +31,22 @@ pub(super) struct Following {
 
 impl Following {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { snapshot_at: now, events_at: now, ping_at: now, asked: None, snapshot_bytes: 0, wants_snapshot: false }
+        Self {
+            snapshot_at: now,
+            told_at: None,
+            events_at: now,
+            ping_at: now,
+            asked: None,
+            snapshot_bytes: 0,
+            wants_snapshot: false,
+        }
     }
 
-    /// Something is to be told at once.
-    pub(super) const fn hurry(&mut self, now: Instant, snapshot: bool) {
+    /// Something has changed and is to be told at once; of many changes in a row the state after some of them.
+    pub(super) fn hurry(&mut self, now: Instant) {
         self.events_at = now;
-        if snapshot {
-            self.snapshot_at = now;
-        }
+        let soonest = self.told_at.map_or(now, |told| now.max(told + WEB_SNAPSHOT_AGE));
+        self.snapshot_at = self.snapshot_at.min(soonest);
     }
 }
 
@@ -68,6 +77,7 @@ impl Server {
         }
         if self.following.snapshot_at <= now {
             self.following.snapshot_at = now + WEB_STREAM_EVERY;
+            self.following.told_at = Some(now);
             self.following.wants_snapshot = true;
             match self.snapshots.fresh(now) {
                 Some(snapshot) => self.tell_snapshot(&snapshot),
@@ -104,6 +114,11 @@ impl Server {
     pub(super) fn on_events(&mut self, reply: Reply) {
         self.following.asked = None;
         let Reply::Events(events) = reply else { return };
+        if !events.is_empty() {
+            let now = Instant::now();
+            self.snapshots.change(now);
+            self.following.hurry(now);
+        }
         for event in events {
             let text: Arc<[u8]> = told(&event).into_bytes().into();
             for slot in self.followers() {

@@ -4,7 +4,7 @@
 //! `admin-auth`, does what takes its time. Nothing here decides anything about the balancer: requests become commands.
 //!
 //! `server` is the loop with the connections (`conn` on a `wire`, `out` what they still have to send), `serve` a
-//! request's way, `door` who may in under which of the `hosts`, `snapshots` and `follow` what many look at at a time;
+//! request's way, `door` who may in under which of the `hosts`, `repeats` what was asked for twice, `snapshots` and `follow` what many look at at a time;
 //! `site`, `certificate` and `apply` make the page ready and change it while it is served.
 
 mod apply;
@@ -15,6 +15,7 @@ mod follow;
 mod hosts;
 mod login;
 mod out;
+mod repeats;
 mod serve;
 mod server;
 mod site;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::conn::{Asked, Conn, Filled, Stage, Then};
 use super::door::{From, Verdict};
+use super::repeats::Repeat;
 use super::server::{Mail, Server, Ticket};
-use crate::admin::api::{self, Call, Step, Who};
+use crate::admin::api::{self, Access, Call, Step, Who};
 use crate::admin::auth::{Secret, password};
 use crate::admin::http::{Answer, Bad, Body, Content, Framing, Head, Method, Progress, take_head};
 use crate::model::change::Refusal;
@@ -92,19 +93,18 @@ impl Server {
         let from = From { peer: conn.peer, local: conn.local, hosts: &served.site.hosts, cookie: &served.cookie };
         let verdict = self.door.decide(now, &head, from, &self.desk.current().get());
         match verdict {
-            Verdict::Enter(route, names, who) => self.enter(now, slot, Asked { head, route, names, who }),
+            Verdict::Enter(route, names, who) => self.enter(now, slot, Asked { head, route, names, who, repeat: None }),
             Verdict::Refuse(answer) => {
                 self.conns[slot].answer_to(now, answer, &head, head.framing == Framing::None);
             }
             Verdict::Prove(route, names, claim) => {
-                let asked = Box::new(Asked { head, route, names, who: None });
-                let ticket = self.ticket(slot);
-                let proves = self.prove(slot, ticket, &claim);
+                let asked = Box::new(Asked { head, route, names, who: None, repeat: None });
+                let proves = self.prove(slot, &claim);
                 let conn = &mut self.conns[slot];
                 match proves {
                     Ok(()) => {
                         conn.deadline = now + WEB_REQUEST_WITHIN;
-                        conn.stage = Stage::Proving(ticket.number, asked, claim);
+                        conn.stage = Stage::Proving(asked, claim);
                     }
                     Err(answer) => conn.answer_to(now, answer, &asked.head, asked.head.framing == Framing::None),
                 }
@@ -112,38 +112,8 @@ impl Server {
         }
     }
 
-    pub(super) fn on_proven(&mut self, ticket: Ticket, is_right: bool) {
-        let now = Instant::now();
-        let Some(conn) = self.conns.get_mut(ticket.slot) else { return };
-        let config = self.desk.current().get();
-        match std::mem::replace(&mut conn.stage, Stage::Head) {
-            Stage::Proving(number, asked, claim) if number == ticket.number => {
-                let peer = conn.peer;
-                let Asked { head, route, names, .. } = *asked;
-                let verdict = self.door.decide_proven(now, &head, (route, names), (&claim, is_right), peer, &config);
-                match verdict {
-                    Verdict::Enter(route, names, who) => {
-                        self.enter(now, ticket.slot, Asked { head, route, names, who });
-                    }
-                    Verdict::Refuse(answer) => {
-                        self.conns[ticket.slot].answer_to(now, answer, &head, head.framing == Framing::None);
-                    }
-                    Verdict::Prove(..) => self.close(ticket.slot),
-                }
-            }
-            Stage::Waiting(number, asked, Then::Login(claim)) if number == ticket.number => {
-                let peer = conn.peer;
-                let who = self.door.proven(now, &claim, is_right, peer, &config);
-                self.login(now, ticket.slot, &asked, &claim, who);
-            }
-            // It waits for something else by now.
-            other => conn.stage = other,
-        }
-        self.drive(ticket.slot);
-    }
-
     /// It is in: the body is next.
-    fn enter(&mut self, now: Instant, slot: usize, asked: Asked) {
+    pub(super) fn enter(&mut self, now: Instant, slot: usize, asked: Asked) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let is_form = asked.who.is_none();
         conn.is_known |= asked.who.is_some();
@@ -162,13 +132,17 @@ impl Server {
 
     /// It is here whole.
     fn call(&mut self, now: Instant, slot: usize, asked: Asked, body: Vec<u8>) {
-        let Some(conn) = self.conns.get(slot) else { return };
-        let Asked { head, route, names, who } = asked;
+        let Some(peer) = self.conns.get(slot).map(|conn| conn.peer) else { return };
+        let Asked { head, route, names, who, .. } = asked;
+        let who_changes = who.as_ref().filter(|_| route.access == Access::Change);
+        let repeat = who_changes.and_then(|who| Repeat::of(&self.door.keys, &who.name, &head, &body));
+        if let Some(answer) = repeat.and_then(|repeat| self.repeated(now, &repeat)) {
+            return self.answer(now, slot, &Asked { head, route, names, who, repeat: None }, answer);
+        }
         let call = Call { head, names, who, body, config: self.desk.current().get() };
-        let peer = conn.peer;
         let outcome = (route.handler)(&call);
         let Call { head, names, who, .. } = call;
-        let asked = Asked { head, route, names, who };
+        let asked = Asked { head, route, names, who, repeat };
         log::debug!(
             target: super::certificate::TARGET,
             "{} {} from={peer} user={:?}",
@@ -231,7 +205,7 @@ impl Server {
             Stage::Waiting(number, asked, Then::Reply(tell, is_change)) if number == ticket.number => {
                 if is_change {
                     self.snapshots.change(now);
-                    self.following.hurry(now, true);
+                    self.following.hurry(now);
                 }
                 self.answer(now, ticket.slot, &asked, tell(reply));
             }
@@ -274,7 +248,7 @@ impl Server {
                 server.drive(slot);
             });
         }
-        if let Some(snapshot) = snapshot {
+        if let Some(snapshot) = snapshot.filter(|_| asked_at >= self.snapshots.needed()) {
             self.tell_snapshot(&snapshot);
         }
     }
@@ -327,10 +301,13 @@ impl Server {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         conn.follow(now, Answer::endless("text/event-stream"), last);
         conn.out.push(Content::Static(b"retry: 2000\n\n"));
-        self.following.hurry(now, true);
+        self.following.hurry(now);
     }
 
     pub(super) fn answer(&mut self, now: Instant, slot: usize, asked: &Asked, answer: Answer) {
+        if let Some(repeat) = asked.repeat {
+            self.repeats.keep(now, repeat, &answer);
+        }
         if let Some(conn) = self.conns.get_mut(slot) {
             conn.answer(now, answer, asked);
         }
@@ -341,14 +318,13 @@ impl Server {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let answer = match &conn.stage {
             Stage::Waiting(_, asked, Then::Reply(_, is_change)) => api::too_late(asked.route, *is_change),
-            Stage::Waiting(_, asked, _) | Stage::Proving(_, asked, _) => api::too_late(asked.route, false),
+            Stage::Waiting(_, asked, _) | Stage::Proving(asked, _) => api::too_late(asked.route, false),
             // Half a request is told that it took too long; silence needs no answer.
             Stage::Head if !conn.input.is_empty() => return self.refuse_late(now, slot),
             Stage::Body(..) => return self.refuse_late(now, slot),
             Stage::Head | Stage::Sending(_) | Stage::Following(_) | Stage::Lingering => return self.close(slot),
         };
-        if let Stage::Waiting(_, asked, _) | Stage::Proving(_, asked, _) =
-            std::mem::replace(&mut conn.stage, Stage::Head)
+        if let Stage::Waiting(_, asked, _) | Stage::Proving(asked, _) = std::mem::replace(&mut conn.stage, Stage::Head)
         {
             let is_whole = !matches!(asked.head.framing, Framing::Length(_) | Framing::Chunked);
             conn.answer_to(now, answer, &asked.head, is_whole);

@@ -19,6 +19,7 @@ use super::certificate::TARGET;
 use super::conn::{Conn, READ_BYTES, Rank};
 use super::door::Door;
 use super::follow::Following;
+use super::repeats::Repeats;
 use super::site::Site;
 use super::snapshots::Snapshots;
 use super::wire::Wire;
@@ -27,7 +28,10 @@ use crate::admin::Desk;
 use crate::admin::auth::{Guesses, Keys, Known, Logins};
 use crate::config::Web;
 use crate::model::command::Reply;
-use crate::model::limits::{CERTIFICATE_LOOK, CHANNEL_MAX, LOG_EVERY, PANIC_PAUSE, WEB_CONNECTIONS_MAX, WEB_LINGER};
+use crate::model::limits::{
+    CERTIFICATE_LOOK, CHANNEL_MAX, LOG_EVERY, PANIC_PAUSE, WEB_CONNECTIONS_MAX, WEB_LINGER, WEB_SPARE, WEB_STAY,
+};
+use crate::sys::listener;
 use crate::sys::mailbox::Mailbox;
 
 const WAKER: Token = Token(0);
@@ -54,8 +58,8 @@ pub(super) enum Mail {
     Snapshot(u64, Reply),
     /// Its reply to a question for events.
     Events(Reply),
-    /// Whether a password is right.
-    Proven(Ticket, bool),
+    /// Whether the password of the claim with this mark is right.
+    Proven([u8; 32], bool),
     /// A hash of a password.
     Hashed(Ticket, Result<String, String>),
     /// The page is to be served otherwise, or not at all.
@@ -87,12 +91,13 @@ pub(super) struct Server {
     pub(super) door: Door,
     pub(super) snapshots: Snapshots,
     pub(super) following: Following,
+    pub(super) repeats: Repeats,
     pub(super) tickets: u64,
     /// A page is being made ready, and then this one is wanted.
     pub(super) preparing: Option<Option<Option<Web>>>,
     scratch: Vec<u8>,
-    /// A descriptor kept for when there is no other.
-    spare: Option<File>,
+    /// Descriptors kept for when there is no other.
+    spare: Vec<File>,
     /// When accepting goes on.
     accept_at: Option<Instant>,
     look_at: Instant,
@@ -118,7 +123,7 @@ impl Server {
             logins: Logins::default(),
             guesses: Guesses::default(),
         };
-        Ok(Self {
+        let mut server = Self {
             poll,
             events: Events::with_capacity(EVENTS),
             mailbox,
@@ -131,16 +136,19 @@ impl Server {
             door,
             snapshots: Snapshots::new(now),
             following: Following::new(now),
+            repeats: Repeats::default(),
             tickets: 0,
             preparing: None,
             scratch: vec![0; READ_BYTES],
-            spare: spare(),
+            spare: Vec::new(),
             accept_at: None,
             look_at: now + CERTIFICATE_LOOK,
             complained: None,
             stopping: None,
             again: Vec::new(),
-        })
+        };
+        server.keep_spare();
+        Ok(server)
     }
 
     /// The thread.
@@ -193,7 +201,7 @@ impl Server {
                 }
                 Mail::Snapshot(number, reply) => self.on_snapshot(number, reply),
                 Mail::Events(reply) => self.on_events(reply),
-                Mail::Proven(ticket, is_right) => self.on_proven(ticket, is_right),
+                Mail::Proven(mark, is_right) => self.on_proven(mark, is_right),
                 Mail::Hashed(ticket, hash) => self.on_hashed(ticket, hash),
                 Mail::Apply(web) => self.apply(web),
                 Mail::Ready(site) => self.on_ready(*site),
@@ -211,8 +219,12 @@ impl Server {
                 Ok((socket, _)) => self.admit(now, socket),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                    // The kernel says so before it looks whether anybody has come.
+                    if listener::queued(&served.listener) == 0 {
+                        break;
+                    }
                     // An administrator who comes to see why there are no descriptors must get in.
-                    if self.spare.take().is_some() || self.make_room() {
+                    if self.spare.pop().is_some() || self.make_room(now, WEB_STAY) {
                         continue;
                     }
                     self.accept_later(now, &error);
@@ -225,7 +237,6 @@ impl Server {
                 }
             }
         }
-        self.spare = self.spare.take().or_else(spare);
     }
 
     fn accept_later(&mut self, now: Instant, error: &io::Error) {
@@ -237,7 +248,7 @@ impl Server {
     }
 
     fn admit(&mut self, now: Instant, socket: TcpStream) {
-        if self.conns.len() >= WEB_CONNECTIONS_MAX && !self.make_room() {
+        if self.conns.len() >= WEB_CONNECTIONS_MAX && !self.make_room(now, Duration::ZERO) {
             return;
         }
         let tls = self.served.as_ref().and_then(|served| served.site.tls.as_ref()).map(|tls| &tls.config);
@@ -254,9 +265,11 @@ impl Server {
     }
 
     /// Closes the connection that deserves its place least: of those that never got an answer the oldest of the address
-    /// that has most of them. Returns whether there was one.
-    fn make_room(&mut self) -> bool {
-        let lowest = self.conns.iter().filter_map(|(_, conn)| conn.rank()).min();
+    /// that has most of them. Those stay that came less than `stay` ago. Returns whether there was one.
+    fn make_room(&mut self, now: Instant, stay: Duration) -> bool {
+        let has_stayed = |conn: &Conn| now.saturating_duration_since(conn.born) >= stay;
+        let stayed = self.conns.iter().filter(|(_, conn)| has_stayed(conn));
+        let lowest = stayed.filter_map(|(_, conn)| conn.rank()).min();
         let Some(lowest) = lowest else { return false };
         let mut each: HashMap<IpAddr, usize> = HashMap::new();
         if lowest == Rank::Unserved {
@@ -264,7 +277,7 @@ impl Server {
                 *each.entry(conn.peer.ip()).or_default() += 1;
             }
         }
-        let of_lowest = self.conns.iter().filter(|(_, conn)| conn.rank() == Some(lowest));
+        let of_lowest = self.conns.iter().filter(|(_, conn)| conn.rank() == Some(lowest) && has_stayed(conn));
         let count = |conn: &Conn| each.get(&conn.peer.ip()).copied().unwrap_or(0);
         let worst = of_lowest.max_by_key(|(_, conn)| (count(conn), std::cmp::Reverse((conn.rested, conn.born))));
         let Some(slot) = worst.map(|(slot, _)| slot) else { return false };
@@ -272,11 +285,23 @@ impl Server {
         true
     }
 
+    /// Keeps descriptors back as long as there are any.
+    fn keep_spare(&mut self) {
+        while self.spare.len() < WEB_SPARE
+            && let Ok(file) = File::open("/dev/null")
+        {
+            self.spare.push(file);
+        }
+    }
+
     pub(super) fn close(&mut self, slot: usize) {
         if self.conns.contains(slot) {
             let mut conn = self.conns.remove(slot);
             // A failure means that it was not registered.
             let _ = self.poll.registry().deregister(conn.wire.socket());
+            drop(conn);
+            // At once, before a reactor that waits for a descriptor gets this one.
+            self.keep_spare();
         }
     }
 
@@ -297,6 +322,7 @@ impl Server {
         for slot in late {
             self.contained(Some(slot), |server| server.on_late(now, slot));
         }
+        self.keep_spare();
         self.keep_telling(now);
         if self.look_at <= now {
             self.look_at = now + CERTIFICATE_LOOK;
@@ -357,8 +383,4 @@ impl Server {
         let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
         slots.into_iter().for_each(|slot| self.close(slot));
     }
-}
-
-fn spare() -> Option<File> {
-    File::open("/dev/null").ok()
 }

@@ -128,5 +128,7 @@ directorctl config diff new.xml \-\-commands | directorctl batch
 directorctl config load new.xml \-\-confirm 2m && directorctl config confirm
 .fi
 .SH SEE ALSO
-.BR director (1)
+.B director \-\-help
+and its README;
+.BR ssh (1)
 "#;

@@ -81,6 +81,21 @@ fn password_is_asked_for_where_there_is_none() {
     assert!(matches!(does("user add ann password=x"), Does::Command(..)));
 }
 
+/// The text behind its percent-encoding.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' {
+            let pair = [rest.next(), rest.next()].map(|digit| char::from(digit.unwrap()).to_digit(16).unwrap());
+            u8::try_from(pair[0] * 16 + pair[1]).unwrap()
+        } else {
+            byte
+        });
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z0-9.-]{1,8}", "\\PC{1,12}"]
         .prop_filter("control characters", |text| !text.chars().any(char::is_control))
@@ -182,6 +197,22 @@ proptest! {
         let line = to_line(&command).unwrap();
         let read = parse(&line).map(|ask| ask.does);
         prop_assert!(matches!(&read, Ok(Does::Command(read, _)) if *read == command), "{line}: {read:?}");
+    }
+
+    #[test]
+    fn change_has_a_route_of_the_api(change in change()) {
+        use crate::admin::api::{Found, find};
+        use crate::admin::http::Method;
+        let show::diff::Call { method, path, body } = show::diff::call(&change);
+        let method = match method {
+            "POST" => Method::Post,
+            "PATCH" => Method::Patch,
+            "DELETE" => Method::Delete,
+            other => panic!("{other}"),
+        };
+        let segments: Vec<String> = path[1..].split('/').map(decoded).collect();
+        prop_assert!(matches!(find(method, &segments), Found::Route(..)), "{path}");
+        prop_assert!(body.is_some() || matches!(method, Method::Delete));
     }
 
     #[test]

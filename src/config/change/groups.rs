@@ -1,7 +1,7 @@
 //! Groups of hosts.
 
 use super::edited::Edited;
-use super::{group_mut, refuse_taken, serves, service_mut, title};
+use super::{group_mut, refuse_serving, refuse_taken, service_mut, title};
 use crate::config::error::quoted;
 use crate::config::sockets::{self, Texts};
 use crate::config::{Config, Service};
@@ -16,12 +16,10 @@ const FIXED: [&str; 1] = ["enable"];
 
 pub(super) fn add(config: &mut Config, group: &GroupRef, asked: &Attributes) -> Result<String, Refusal> {
     let service = service_mut(config, &group.service)?;
-    let name = value::name(&group.group);
-    let name = name.map_err(|what| Refusal::invalid(format!("group {}: {what}", quoted(&group.group))))?;
-    refuse_name(service, &name)?;
+    refuse_name(service, &group.group)?;
     let scheduler = SchedulerKind::default();
     let bare = Group {
-        name,
+        name: group.group.clone(),
         scheduler,
         sticky: StickyRules::default(),
         policy: GroupPolicy::default(),
@@ -40,17 +38,14 @@ pub(super) fn set(config: &mut Config, group: &GroupRef, asked: &Attributes) -> 
     if after.name != group.group {
         refuse_name(service, &after.name)?;
     }
-    let told = format!("group {}: {}", title(service, &service.groups[at]), Edited::told(asked));
+    let told = format!("group {}: {}", title(service, &service.groups[at]), Edited::told("group", asked));
     service.groups[at] = after;
     Ok(told)
 }
 
 pub(super) fn remove(config: &mut Config, group: &GroupRef) -> Result<String, Refusal> {
     let (service, at) = group_mut(config, group)?;
-    if serves(service, at) {
-        let what = format!("{} serves, expected another group to be enabled first", quoted(&group.group));
-        return Err(Refusal::conflict(what));
-    }
+    refuse_serving(service, at)?;
     let removed = service.groups.remove(at);
     service.enabled = service.enabled.map(|enabled| enabled - usize::from(enabled > at));
     Ok(format!("group {} removed; connections to its hosts go on", title(service, &removed)))

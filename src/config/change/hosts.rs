@@ -1,7 +1,7 @@
 //! Hosts of groups.
 
 use super::edited::Edited;
-use super::{group_at, group_mut, refuse_taken, serves, service_at, title};
+use super::{group_at, group_mut, refuse_serving, refuse_taken, serves, service_at, title};
 use crate::config::attributes::{self, Shown};
 use crate::config::error::{alternatives, quoted};
 use crate::config::sockets::{self, Texts};
@@ -43,7 +43,8 @@ pub(super) fn set(config: &mut Config, host: &HostRef, asked: &Attributes) -> Re
     if after.address != before.address {
         refuse_loop(service, &after)?;
     }
-    let told = format!("host {}/{}: {}", title(service, &service.groups[group]), before.name, Edited::told(asked));
+    let told =
+        format!("host {}/{}: {}", title(service, &service.groups[group]), before.name, Edited::told("host", asked));
     service.groups[group].hosts[at] = after;
     Ok(told)
 }
@@ -63,10 +64,7 @@ pub(super) fn remove(config: &mut Config, host: &HostRef) -> Result<String, Refu
 
 pub(super) fn remove_all(config: &mut Config, group: &GroupRef) -> Result<String, Refusal> {
     let (service, at) = group_mut(config, group)?;
-    if serves(service, at) {
-        let what = format!("{} serves, expected another group to be enabled first", quoted(&group.group));
-        return Err(Refusal::conflict(what));
-    }
+    refuse_serving(service, at)?;
     let count = service.groups[at].hosts.drain(..).count();
     Ok(format!("all {count} hosts removed from {}; their connections go on", title(service, &service.groups[at])))
 }
@@ -114,11 +112,11 @@ pub fn find(config: &Config, wanted: &HostRef) -> Result<(usize, usize, usize), 
     }
 }
 
-/// `host.N`, with the first N that is free.
+/// `host.N`, with the first N that is free from the number of hosts on: where nothing was renamed or removed, the name
+/// that the host would have in the file.
 fn free_name(group: &Group) -> String {
-    let names = (0..).map(|number| format!("host.{number}"));
     let is_free = |name: &String| group.hosts.iter().all(|host| host.name != *name);
-    names.into_iter().skip(group.hosts.len()).find(is_free).unwrap_or_default()
+    (group.hosts.len()..).map(|number| format!("host.{number}")).find(is_free).unwrap_or_default()
 }
 
 fn refuse_name(service: &Service, group: usize, name: &str) -> Result<(), Refusal> {

@@ -98,6 +98,16 @@ fn serves(service: &Service, group: usize) -> bool {
     service.enabled == Some(group)
 }
 
+/// Refuses to take the hosts of the group that serves away.
+fn refuse_serving(service: &Service, group: usize) -> Result<(), Refusal> {
+    if serves(service, group) {
+        let what =
+            format!("{} serves, expected another group to be enabled first", title(service, &service.groups[group]));
+        return Err(Refusal::conflict(what));
+    }
+    Ok(())
+}
+
 fn title(service: &Service, group: &Group) -> String {
     format!("{}/{}", service.name, group.name)
 }

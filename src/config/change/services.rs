@@ -9,11 +9,11 @@ use crate::config::{Address, Config, Listen, Service, attributes, schema, value}
 use crate::model::change::{Attributes, Refusal};
 
 pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attributes) -> Result<String, Refusal> {
-    let name = value::name(service).map_err(|what| Refusal::invalid(format!("service {}: {what}", quoted(service))))?;
-    refuse_taken("service", &name, config.service(&name).is_some(), "the configuration")?;
+    refuse_taken("service", service, config.service(service).is_some(), "the configuration")?;
     let listen = new_listen(config, listen, &Attributes::default(), None)?;
+    let address = listen.address.to_string();
     let bare = Service {
-        name: name.clone(),
+        name: service.to_owned(),
         listens: vec![listen],
         groups: Vec::new(),
         enabled: None,
@@ -24,7 +24,7 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
         stubborn: false,
     };
     let service = edited(&bare, &["name"], asked)?;
-    let told = format!("service {name} added; it listens on {} once it has a host", service.listens[0].address);
+    let told = format!("service {} added; it listens on {address} once it has a host", service.name);
     config.services.push(service);
     Ok(told)
 }
@@ -35,11 +35,14 @@ pub(super) fn set(config: &mut Config, service: &str, asked: &Attributes) -> Res
     let taken = after.name != service && config.service(&after.name).is_some();
     refuse_taken("service", &after.name, taken, "the configuration")?;
     config.services[at] = after;
-    Ok(format!("service {service}: {}", Edited::told(asked)))
+    Ok(format!("service {service}: {}", Edited::told("service", asked)))
 }
 
 pub(super) fn remove(config: &mut Config, service: &str) -> Result<String, Refusal> {
     let at = service_at(config, service)?;
+    if config.services.len() == 1 {
+        return Err(Refusal::conflict(format!("{} is the last service, expected another one first", quoted(service))));
+    }
     config.services.remove(at);
     Ok(format!("service {service} removed; its connections go on"))
 }
@@ -73,7 +76,7 @@ pub(super) fn set_listener(
         Ok(new)
     });
     let (listen, result) = match result {
-        Ok(new) => (new, Ok(format!("service {service}: listener {}: {}", old.address, Edited::told(asked)))),
+        Ok(new) => (new, Ok(format!("service {service}: listener {}: {}", old.address, Edited::told("listen", asked)))),
         Err(refusal) => (old, Err(refusal)),
     };
     config.services[service_at].listens.insert(at, listen);
@@ -84,7 +87,8 @@ pub(super) fn remove_listener(config: &mut Config, service: &str, listen: &str) 
     let service = service_mut(config, service)?;
     let at = listener_at(service, listen)?;
     if service.listens.len() == 1 {
-        let what = format!("{listen} is the last listener of {}, expected another one first", quoted(&service.name));
+        let (listen, service) = (&service.listens[at].address, quoted(&service.name));
+        let what = format!("{listen} is the last listener of {service}, expected another one first");
         return Err(Refusal::conflict(what));
     }
     let removed = service.listens.remove(at);

@@ -202,9 +202,105 @@ fn names_and_timings_change() {
     assert_eq!(refused(&nothing).0, RefusalKind::Invalid);
 }
 
+#[test]
+fn last_service_stays() {
+    let mut config = base();
+    let remove = |service: &str| Change::RemoveService { service: service.into() };
+    assert_eq!(apply(&mut config, &remove("mail")).unwrap(), "service mail removed; its connections go on");
+    let refusal = apply(&mut config, &remove("web")).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Conflict);
+    assert_eq!(refusal.why, "\"web\" is the last service, expected another one first");
+    assert_eq!(parse(&write(&config), "f"), Ok(config));
+}
+
+#[test]
+fn character_that_no_file_can_have_is_refused() {
+    for bad in ['\u{fffe}', '\u{ffff}', '\n', '\u{1}', '\u{202e}'] {
+        let name = format!("a{bad}b");
+        let (kind, why) =
+            refused(&Change::SetHost { host: host(None, "b"), attributes: attributes(&[("name", &name)]) });
+        assert_eq!(kind, RefusalKind::Invalid);
+        assert!(why.contains("control character"), "{why}");
+        let secret = attributes(&[("password", &name)]);
+        assert_eq!(refused(&Change::AddUser { user: "eve".into(), attributes: secret }).0, RefusalKind::Invalid);
+        if bad != '\u{202e}' {
+            assert_eq!(refused(&Change::SetLog { file: Some(name) }).0, RefusalKind::Invalid);
+        }
+    }
+}
+
+#[test]
+fn name_or_address_left_empty_is_refused_in_the_words_of_the_file() {
+    let empty = "name=\"\": the name is empty, expected at least one character";
+    let none = Attributes::default;
+    let add = Change::AddService { service: String::new(), listen: "*:99".into(), attributes: none() };
+    assert_eq!(refused(&add).1, empty);
+    assert_eq!(refused(&Change::AddGroup { group: group("web", ""), attributes: none() }).1, empty);
+    assert_eq!(refused(&add_host(group("web", "blue"), Some(""), "h:1", &[])).1, empty);
+    assert_eq!(
+        refused(&Change::AddUser { user: String::new(), attributes: attributes(&[("password", "x")]) }).1,
+        empty
+    );
+    let rename = Change::SetService { service: "web".into(), attributes: attributes(&[("name", "")]) };
+    assert_eq!(refused(&rename).1, empty);
+    let (_, why) = refused(&add_host(group("web", "blue"), None, "", &[]));
+    assert!(why.starts_with("ip=\"\": the address before the port is missing"), "{why}");
+    let (_, why) = refused(&Change::SetLog { file: Some(String::new()) });
+    assert_eq!(why, "file=\"\": the path is empty, expected a file name");
+}
+
+#[test]
+fn attribute_given_twice_or_at_the_wrong_place_is_refused() {
+    let (kind, why) = refused(&add_host(group("web", "blue"), None, "h:1", &[("weight", "1"), ("weight", "2")]));
+    assert_eq!((kind, why.as_str()), (RefusalKind::Invalid, "\"weight\" is given twice, expected it once"));
+    let (_, why) = refused(&add_host(group("web", "blue"), None, "h:1", &[("ip", "h:2")]));
+    assert_eq!(why, "ip is among the attributes of <host>, expected it apart from them");
+    let enable = attributes(&[("enable", "true")]);
+    let (_, why) = refused(&Change::SetGroup { group: group("web", "blue"), attributes: enable });
+    assert_eq!(why, "enable is among the attributes of <group>, expected it apart from them");
+}
+
+#[test]
+fn secrets_are_in_no_message() {
+    let add = |pairs| Change::AddUser { user: "eve".into(), attributes: attributes(pairs) };
+    let set = |pairs| Change::SetUser { user: "root".into(), attributes: attributes(pairs) };
+    let key = "ssh-ed25519 AAAAC3Nz";
+    let messages = [
+        refused(&add(&[("password", "secret\n")])).1,
+        refused(&add(&[("key", "-----BEGIN secret")])).1,
+        refused(&add(&[("pasword", "secret")])).1,
+        done(&add(&[("password", "secret")])).1,
+        done(&set(&[("password", "secret")])).1,
+        done(&set(&[("password", "secret"), ("key", key)])).1,
+        done(&set(&[("password", ""), ("key", key)])).1,
+    ];
+    for message in &messages {
+        assert!(!message.contains("secret") && !message.contains("AAAA"), "{message}");
+    }
+    assert_eq!(messages[0], "password: the control character \\u{a} is in it, expected visible characters");
+    assert_eq!(messages[6], "user root: password taken away, another key");
+    let file = "<director><admin><user name='a' password='secret&#x202e;' access='full'/></admin></director>";
+    let errors = parse(file, "f").unwrap_err().to_string();
+    assert!(errors.contains("password: the control") && !errors.contains("secret"), "{errors}");
+}
+
+#[test]
+fn what_was_done_is_told_on_one_line() {
+    let change = Change::SetHost { host: host(None, "b"), attributes: attributes(&[("weight", "\n 3")]) };
+    assert_eq!(done(&change).1, "host web/blue/b: weight=3");
+    let nothing = Change::SetHost { host: host(None, "b"), attributes: Attributes::default() };
+    assert_eq!(done(&nothing).1, "host web/blue/b: nothing to change");
+    let remove = Change::RemoveListener { service: "mail".into(), listen: " 0.0.0.0:25\n".into() };
+    assert_eq!(refused(&remove).1, "*:25 is the last listener of \"mail\", expected another one first");
+    assert_eq!(
+        refused(&Change::RemoveGroup { group: group("web", "blue") }).1,
+        "web/blue serves, expected another group to be enabled first"
+    );
+}
+
 /// A change that may fit the configuration or not.
 fn any_change() -> impl Strategy<Value = (usize, usize, usize, usize, String)> {
-    (0..14_usize, 0..4_usize, 0..4_usize, 0..5_usize, "[a-z0-9:. ,]{0,12}")
+    (0..20_usize, 0..4_usize, 0..4_usize, 0..5_usize, "[a-z0-9:. ,\"<&\n\u{fffe}é]{0,12}")
 }
 
 fn change_of(config: &Config, (kind, s, g, h, text): (usize, usize, usize, usize, String)) -> Change {
@@ -234,6 +330,12 @@ fn change_of(config: &Config, (kind, s, g, h, text): (usize, usize, usize, usize
         10 => Change::SetHost { host, attributes: some("ip") },
         11 => Change::RemoveHost { host },
         12 => Change::RemoveAllHosts { group: group_ref },
+        13 => Change::RemoveService { service },
+        14 => Change::SetListener { service, listen, attributes: attributes(&[("ip", &format!("*:{}", 20_005 + g))]) },
+        15 => Change::AddUser { user: text.clone(), attributes: attributes(&[("password", &text)]) },
+        16 => Change::SetUser { user: format!("{text}0"), attributes: some("name") },
+        17 => Change::RemoveUser { user: text },
+        18 => Change::SetLog { file: Some(text) },
         _ => Change::SetManager { attributes: some("rise") },
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn set(config: &mut Config, user: &str, asked: &Attributes) -> Result
     refuse_taken("user", &after.name, taken, "the configuration")?;
     refuse_locked_out(config, at, Some(&after))?;
     config.admin.get_or_insert_default().users[at] = after;
-    Ok(format!("user {user}: {}", Edited::told(asked)))
+    Ok(format!("user {user}: {}", Edited::told("user", asked)))
 }
 
 pub(super) fn remove(config: &mut Config, user: &str) -> Result<String, Refusal> {

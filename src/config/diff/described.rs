@@ -1,6 +1,5 @@
 //! Changes in words.
 
-use super::words::is_secret;
 use crate::config::error::shown;
 use crate::model::change::{Attributes, Change, GroupRef, HostRef};
 
@@ -73,7 +72,7 @@ const HIDDEN: &str = "\0";
 
 /// A user's attributes without his secrets, and without what a misspelt name may hide.
 fn secretive(attributes: &Attributes) -> Attributes {
-    let is_open = |name: &str| matches!(name, "name" | "access") && !is_secret(name);
+    let is_open = |name: &str| matches!(name, "name" | "access");
     let pair = |(name, text): &(String, String)| match is_open(name) || text.is_empty() {
         true => (name.clone(), text.clone()),
         false => (name.clone(), String::from(HIDDEN)),

@@ -14,6 +14,7 @@
 mod described;
 mod groups;
 mod plan;
+mod queue;
 mod rest;
 mod services;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use plan::{Plan, Step};
 
 pub use described::described;
 
-/// What differs, in the order in which it is to be done; see the [module](self). Empty when nothing does.
+/// What differs, in the order in which it is to be done; the module says how. Empty when nothing does.
 ///
 /// Every change is accepted by [`super::apply`] on `from` with the changes before. Differences without a change come last.
 #[must_use]

@@ -2,19 +2,17 @@
 
 use super::Draft;
 use super::groups::orders;
+use super::queue::Queue;
+use super::words::REBOUND;
 use crate::config::validate::listeners::met_by_administration;
-use crate::config::{Config, apply, value};
+use crate::config::{Address, Config, apply, value};
 use crate::model::change::{Attributes, Change, RefusalKind};
 use crate::model::command::Difference;
 
-/// Changes that are tried again before what is still refused is given up. Chains of listeners that each wait for the next
-/// one's address need few rounds, unless somebody has shuffled thousands.
+/// Changes that are tried again before what is still refused is given up.
 const TRIES_MAX: usize = 50_000;
 /// Circles of listeners that are led around, and what turns out to be none.
 const DETOURS_MAX: usize = 64;
-
-/// What is said of a change that might be accepted if more orders were tried.
-const GIVEN_UP: &str = "takes effect with a reload; as a change it takes others before it that were not found";
 
 /// A change that is to be made.
 #[derive(Clone)]
@@ -44,49 +42,72 @@ impl Plan {
     /// Puts the steps into an order in which each is accepted.
     pub(super) fn carry_out(&mut self, draft: Draft) {
         self.tries += draft.steps.len();
-        let waiting = self.rounds(draft.steps);
-        let waiting = self.detours(waiting);
-        self.waiting.extend(waiting);
+        let mut queue = Queue::new(draft.steps);
+        self.rounds(&mut queue);
+        while self.detours(&mut queue) {
+            self.rounds(&mut queue);
+        }
+        self.waiting.extend(queue.rest());
         self.apart.extend(draft.apart);
     }
 
     /// All differences. Those of which no change was accepted have none, and say why.
     pub(super) fn finish(mut self, to: &Config) -> Vec<Difference> {
-        for Step { change, what, .. } in std::mem::take(&mut self.waiting) {
-            match apply(&mut self.config.clone(), &change) {
+        let mut refused = Vec::new();
+        for Step { change, what, effect } in std::mem::take(&mut self.waiting) {
+            match apply(&mut self.config, &change) {
+                Ok(_) => self.done.push(Difference { change: Some(change), what, effect }),
                 // It is part of what is not there for a reason that was told.
                 Err(refusal) if refusal.kind == RefusalKind::NotFound => {}
                 Err(refusal) => {
                     let effect = format!("takes effect with a reload or restart; as a change it is refused: {refusal}");
-                    self.done.push(Difference { change: None, what, effect });
+                    refused.push(Difference { change: None, what, effect });
                 }
-                Ok(_) => self.done.push(Difference { change: None, what, effect: String::from(GIVEN_UP) }),
             }
         }
         let mut draft = Draft::default();
         orders(&mut draft, &self.config, to);
+        self.done.extend(refused);
         self.done.extend(self.apart);
         self.done.extend(draft.apart);
         self.done
     }
 
-    /// Makes all changes that are accepted, again and again as long as that opens the way for others. Returns the rest.
-    fn rounds(&mut self, mut waiting: Vec<Step>) -> Vec<Step> {
-        let mut backwards = false;
-        loop {
-            let before = waiting.len();
-            waiting = waiting.into_iter().filter_map(|step| self.attempt(step)).collect();
-            if waiting.is_empty() || waiting.len() == before || self.tries == 0 {
-                return waiting;
+    /// Makes all changes that are accepted, again and again as long as that opens the way for others.
+    fn rounds(&mut self, queue: &mut Queue) {
+        let mut goes_on = true;
+        while goes_on && self.tries > 0 {
+            goes_on = false;
+            for at in 0..queue.len() {
+                goes_on |= self.advance(queue, at);
             }
-            // Listeners that wait for one another in a chain are free from its end, which may be at either side.
-            let (mut listeners, others): (Vec<Step>, Vec<Step>) =
-                waiting.into_iter().partition(|step| matches!(step.change, Change::SetListener { .. }));
-            backwards = !backwards;
-            if backwards {
-                listeners.reverse();
+        }
+    }
+
+    /// Makes the change at this place of the queue, and those that were refused because of an address that it frees.
+    /// Returns whether it was accepted.
+    fn advance(&mut self, queue: &mut Queue, at: usize) -> bool {
+        let Some(step) = queue.take(at) else { return false };
+        let freed = freed(&self.config, &step.change);
+        if let Some(step) = self.attempt(step) {
+            queue.put_back(at, step);
+            return false;
+        }
+        self.follow(queue, freed);
+        true
+    }
+
+    /// Makes the changes that waited for these addresses, and for those that they free in turn.
+    fn follow(&mut self, queue: &mut Queue, mut free: Vec<Address>) {
+        while let Some(address) = free.pop() {
+            for at in queue.waiting_for(&address) {
+                let Some(step) = queue.take(at) else { continue };
+                let more = freed(&self.config, &step.change);
+                match self.attempt(step) {
+                    Some(step) => queue.put_back(at, step),
+                    None => free.extend(more),
+                }
             }
-            waiting = listeners.into_iter().chain(others).collect();
         }
     }
 
@@ -105,49 +126,54 @@ impl Plan {
     }
 
     /// Leads listeners around that wait for one another's address in a circle: one of them goes to a port of the
-    /// kernel's choice until its new address is free.
-    fn detours(&mut self, mut waiting: Vec<Step>) -> Vec<Step> {
-        let mut next = 0;
+    /// kernel's choice until its new address is free. Returns whether that helped any.
+    fn detours(&mut self, queue: &mut Queue) -> bool {
+        let (mut helped, mut next) = (false, 0);
         for _ in 0..DETOURS_MAX {
-            let Some(at) = (next..waiting.len()).find(|at| self.aside(&waiting[*at]).is_some()) else { break };
-            let mut trial = self.clone();
-            match trial.detour(waiting.clone(), at) {
-                Some(rest) => (*self, waiting, next) = (trial, rest, 0),
-                None => (self.tries, next) = (trial.tries, at + 1),
+            let Some(at) = (next..queue.len()).find(|at| self.aside(queue, *at).is_some()) else { break };
+            let (mut trial, mut rest) = (self.clone(), queue.clone());
+            if trial.detour(&mut rest, at) {
+                (*self, *queue) = (trial, rest);
+                helped = true;
+            } else {
+                self.tries = trial.tries;
             }
             if self.tries == 0 {
                 break;
             }
+            next = at + 1;
         }
-        waiting
+        helped
     }
 
-    /// Puts a listener aside, and others as long as one of them does not get to its address. Returns what waits when all
-    /// have; none if they do not.
-    fn detour(&mut self, mut waiting: Vec<Step>, mut at: usize) -> Option<Vec<Step>> {
-        let mut owed: Vec<Change> = Vec::new();
-        for _ in 0..DETOURS_MAX {
-            let [first, last] = self.aside(&waiting[at])?;
-            owed.push(last.change.clone());
-            waiting[at] = last;
+    /// Puts a listener aside, and others as long as one of them does not get to its address. Returns whether all have.
+    fn detour(&mut self, queue: &mut Queue, mut at: usize) -> bool {
+        let mut owed = Vec::new();
+        while owed.len() < DETOURS_MAX && self.tries > 0 {
+            let Some([first, last]) = self.aside(queue, at) else { return false };
+            let freed = freed(&self.config, &first.change);
             if self.attempt(first).is_some() {
-                return None;
+                return false;
             }
-            waiting = self.rounds(waiting);
-            owed.retain(|change| waiting.iter().any(|step| step.change == *change));
-            if owed.is_empty() {
-                return Some(waiting);
+            queue.put_back(at, last);
+            owed.push(at);
+            self.follow(queue, freed);
+            if owed.iter().any(|at| queue.get(*at).is_some()) {
+                self.rounds(queue);
             }
-            if self.tries == 0 {
-                return None;
+            if owed.iter().all(|at| queue.get(*at).is_none()) {
+                return true;
             }
-            at = waiting.iter().position(|step| !owed.contains(&step.change) && self.aside(step).is_some())?;
+            let other = (0..queue.len()).find(|at| !owed.contains(at) && self.aside(queue, *at).is_some());
+            let Some(other) = other else { return false };
+            at = other;
         }
-        None
+        false
     }
 
     /// A listener's way to its address in two steps, the first of which is always free.
-    fn aside(&self, step: &Step) -> Option<[Step; 2]> {
+    fn aside(&self, queue: &Queue, at: usize) -> Option<[Step; 2]> {
+        let step = queue.get(at)?;
         let Change::SetListener { service, listen, attributes } = &step.change else { return None };
         let wanted = attributes.get("ip")?;
         let address = value::listen_address(wanted).ok()?;
@@ -166,11 +192,25 @@ impl Plan {
         let first = Step {
             change: set(listen, Attributes::new([("ip", place.as_str())])),
             what: format!("{service}: listener {listen} → {place}, until {wanted} is free"),
-            effect: step.effect.clone(),
+            effect: String::from(REBOUND),
         };
         let what = step.what.replacen(listen, &place, 1);
         let last = Step { change: set(&place, attributes.clone()), what, ..step.clone() };
         Some([first, last])
+    }
+}
+
+/// The addresses that a change makes free.
+fn freed(config: &Config, change: &Change) -> Vec<Address> {
+    if let Change::SetListener { listen, attributes, .. } = change {
+        attributes.get("ip").and_then(|_| value::listen_address(listen).ok()).into_iter().collect()
+    } else if let Change::RemoveListener { listen, .. } = change {
+        value::listen_address(listen).into_iter().collect()
+    } else if let Change::RemoveService { service } = change {
+        let listens = config.service(service).map_or(&[][..], |service| &service.listens);
+        listens.iter().map(|listen| listen.address.clone()).collect()
+    } else {
+        Vec::new()
     }
 }
 

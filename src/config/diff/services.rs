@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::words::{self, KEPT, NEW_ONLY};
+use super::words::{self, KEPT, NEW_ONLY, REBOUND};
 use super::{Draft, groups, pair};
 use crate::config::validate::listeners::{is_any_port, meet};
 use crate::config::{Address, Config, Listen, Service, attributes};
@@ -151,10 +151,7 @@ fn set_listener(draft: &mut Draft, service: &Service, before: &Listen, after: &L
         return;
     }
     let effect = match is_moved {
-        true => {
-            let rebound = "listener rebound: its connections go on, those in its queue are served";
-            opened(&service.name, after, owners, rebound)
-        }
+        true => opened(&service.name, after, owners, REBOUND),
         false => String::from("kept: the listener stays open, new connections have it"),
     };
     let change = Change::SetListener { service: service.name.clone(), listen: before.address.to_string(), attributes };

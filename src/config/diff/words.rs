@@ -1,6 +1,7 @@
 //! Differences in words.
 
 use crate::config::attributes::Shown;
+use crate::config::error;
 use crate::model::change::Attributes;
 use crate::model::scheduler::SchedulerKind;
 
@@ -14,6 +15,8 @@ pub(super) const DRAINED: &str = "drained: its connections go on";
 pub(super) const ANEW: &str = "drained: its connections go on; counters and health begin anew";
 /// See [`KEPT`].
 pub(super) const IDLE_GROUP: &str = "kept: its group does not serve";
+/// See [`KEPT`]: of a listener that gets another address.
+pub(super) const REBOUND: &str = "listener rebound: its connections go on, those in its queue are served";
 /// See [`KEPT`].
 pub(super) const AT_RESTART: &str = "takes effect at restart";
 
@@ -62,9 +65,9 @@ pub(super) fn listed(attributes: &Attributes) -> String {
     told.collect()
 }
 
-/// Whether the text of an attribute is nobody's concern.
-pub(super) fn is_secret(name: &str) -> bool {
-    matches!(name, "password" | "key")
+/// Whether the text of an attribute is nobody's concern. A page's `key` is the name of a file; it is not shown either.
+fn is_secret(name: &str) -> bool {
+    error::is_secret("user", name)
 }
 
 /// What is in force where nothing is said.

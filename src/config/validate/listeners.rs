@@ -112,7 +112,8 @@ fn listen_address(listen: &Attribute<'_>) -> Option<Address> {
     value::listen_address(listen.value).ok().filter(|address| !is_any_port(address))
 }
 
-const fn port(address: &Address) -> u16 {
+/// The port.
+pub(in crate::config) const fn port(address: &Address) -> u16 {
     match address {
         Address::Socket(address) => address.port(),
         Address::Name { port, .. } => *port,

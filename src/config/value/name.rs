@@ -15,9 +15,15 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// text or breaks its line (Unicode Standard Annex 9, chapter 2; U+2028 and U+2029). Such a character in a name could
 /// pass one name off as another in a log.
 pub(in crate::config) fn is_hidden(character: char) -> bool {
-    character.is_control()
+    is_unwritable(character)
         || matches!(character, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
         || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+}
+
+/// Whether no attribute of a file can have the character as it is: controls, and the two that XML leaves out (XML 1.0,
+/// production 2). It could come in by a change, and the saved file would not be read again.
+fn is_unwritable(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}')
 }
 
 /// Of a service, group, host or user.
@@ -97,7 +103,7 @@ pub(in crate::config) fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err(String::from("the path is empty, expected a file name"));
     }
-    no_hidden(text, char::is_control)?;
+    no_hidden(text, is_unwritable)?;
     Ok(PathBuf::from(text))
 }
 

@@ -24,7 +24,7 @@ pub struct ReactorCounters {
     pub accepted: AtomicU64,
     /// Connections accepted and handed to another reactor.
     pub handed_over: AtomicU64,
-    /// Connections that were asked which processor their packets arrive on: one in [`super::limits::ARRIVAL_SAMPLE`].
+    /// Connections that were asked which processor their packets arrive on: one in [`crate::model::limits::ARRIVAL_SAMPLE`].
     pub arrivals_sampled: AtomicU64,
     /// Those of them whose packets arrived on another processor than the reactor's.
     pub packets_elsewhere: AtomicU64,

@@ -11,7 +11,7 @@ export const steps = {
     await clients.hold(5);
     await page.keyboard.press("2");
     const rows = page.locator("main tbody tr");
-    await page.getByLabel("Service").selectOption("web");
+    await page.getByLabel("Service", { exact: true }).selectOption("web");
     await until("five sessions", async () => (await rows.count()) === 5);
     assert.match(await rows.first().innerText(), /green\/b/);
     const client = await rows.first().locator(".cell-client").innerText();

@@ -70,14 +70,14 @@ pub fn json(differences: &[Difference], form: Form) -> Value {
 
 /// A call of the web API.
 #[derive(Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) method: &'static str,
-    pub(super) path: String,
-    pub(super) body: Option<Value>,
+pub(in crate::admin::words) struct Call {
+    pub(in crate::admin::words) method: &'static str,
+    pub(in crate::admin::words) path: String,
+    pub(in crate::admin::words) body: Option<Value>,
 }
 
 /// The call that makes this change.
-pub(super) fn call(change: &Change) -> Call {
+pub(in crate::admin::words) fn call(change: &Change) -> Call {
     let post = |path, body| Call { method: "POST", path, body: Some(body) };
     let patch = |path, attributes: &Attributes| Call { method: "PATCH", path, body: Some(object(&[], attributes)) };
     let delete = |path| Call { method: "DELETE", path, body: None };
@@ -105,15 +105,24 @@ pub(super) fn call(change: &Change) -> Call {
             fixed.extend(host.iter().map(|name| ("name", name)));
             post(group_path(group, &["hosts"]), object(&fixed, attributes))
         }
-        Change::SetHost { host, attributes } => patch(host_path(host), attributes),
-        Change::RemoveHost { host } => delete(host_path(host)),
+        Change::SetHost { host, attributes } => match host_path(host) {
+            Some(path) => patch(path, attributes),
+            None => in_any_group("set-host", host, Some(attributes)),
+        },
+        Change::RemoveHost { host } => host_path(host).map_or_else(|| in_any_group("remove-host", host, None), delete),
         Change::RemoveAllHosts { group } => delete(group_path(group, &["hosts"])),
-        Change::AddUser { user, attributes } => post(path(&["users"]), object(&[("name", user)], attributes)),
-        Change::SetUser { user, attributes } => patch(path(&["users", user]), attributes),
+        Change::AddUser { user, attributes } => post(path(&["users"]), object(&[("name", user)], &as_hash(attributes))),
+        Change::SetUser { user, attributes } => patch(path(&["users", user]), &as_hash(attributes)),
         Change::RemoveUser { user } => delete(path(&["users", user])),
         Change::SetManager { attributes } => patch(path(&["manager"]), attributes),
-        Change::SetLog { file } => Call { method: "PATCH", path: path(&["log"]), body: Some(json!({ "file": file })) },
+        Change::SetLog { file } => post(path(&["log"]), json!({ "file": file.as_deref().unwrap_or_default() })),
     }
+}
+
+/// The API takes passwords in clear as `password`, and what is known here, their hashes, as `hash`.
+fn as_hash(attributes: &Attributes) -> Attributes {
+    let named = |name: &String| if name == "password" { "hash" } else { name.as_str() }.to_owned();
+    Attributes(attributes.0.iter().map(|(name, text)| (named(name), text.clone())).collect())
 }
 
 /// `/api/v1/…`, the parts percent-encoded.
@@ -127,11 +136,18 @@ fn group_path(group: &GroupRef, more: &[&str]) -> String {
     path(&parts)
 }
 
-fn host_path(host: &HostRef) -> String {
-    match &host.group {
-        Some(group) => path(&["services", &host.service, "groups", group, "hosts", &host.host]),
-        None => path(&["services", &host.service, "hosts", &host.host]),
+/// None where the host's group is not named, without which it has no path.
+fn host_path(host: &HostRef) -> Option<String> {
+    host.group.as_ref().map(|group| path(&["services", &host.service, "groups", group, "hosts", &host.host]))
+}
+
+/// The call for a host in whichever group has it.
+fn in_any_group(op: &str, host: &HostRef, attributes: Option<&Attributes>) -> Call {
+    let mut change = json!({ "op": op, "service": host.service, "host": host.host });
+    if let Some(attributes) = attributes {
+        change["attributes"] = object(&[], attributes);
     }
+    Call { method: "POST", path: path(&["changes"]), body: Some(json!([change])) }
 }
 
 /// Everything but the unreserved characters of RFC 3986 (section 2.3) and `:`, which a path may have.
@@ -153,18 +169,20 @@ fn object(fixed: &[(&str, &String)], attributes: &Attributes) -> Value {
     Value::Object(fixed.chain(more).collect::<Map<_, _>>())
 }
 
-/// The call of PythonDirector that does the same; its web interface changed by `GET`.
+/// The call of PythonDirector that does the same; its web interface changed by `GET`. New users have none: it wants their
+/// passwords in clear, which nobody has.
 fn old_call(change: &Change) -> Option<String> {
     let get = |name: &str, pairs: &[(&str, &str)]| {
         let pairs: Vec<String> = pairs.iter().map(|(name, text)| format!("{name}={}", encoded(text))).collect();
         Some(format!("/{name}?{}", pairs.join("&")))
     };
     match change {
-        Change::AddHost { group: GroupRef { service, group }, host, address, attributes }
-            if attributes.0.is_empty() =>
-        {
-            let name = host.as_ref().unwrap_or(address);
-            get("addHost", &[("service", service), ("group", group), ("name", name), ("ip", address)])
+        Change::AddHost { group: GroupRef { service, group }, host, address, attributes } => {
+            let mut pairs = vec![("service", service.as_str()), ("group", group), ("ip", address)];
+            pairs.extend(host.iter().map(|name| ("name", name.as_str())));
+            pairs.extend(attributes.get("weight").map(|weight| ("weight", weight)));
+            let is_known = attributes.0.iter().all(|(name, _)| name == "weight");
+            is_known.then(|| get("addHost", &pairs)).flatten()
         }
         Change::RemoveHost { host: HostRef { service, group: Some(group), host } } => {
             get("delHost", &[("service", service), ("group", group), ("name", host)])
@@ -202,10 +220,6 @@ fn old_call(change: &Change) -> Option<String> {
         Change::RemoveGroup { group: GroupRef { service, group } } => {
             get("delGroup", &[("service", service), ("group", group)])
         }
-        Change::AddUser { user, attributes } if attributes.get("key").is_none() => {
-            let (password, access) = (attributes.get("password")?, attributes.get("access").unwrap_or("readonly"));
-            get("addUser", &[("name", user), ("password", password), ("access", access)])
-        }
         Change::RemoveUser { user } => get("delUser", &[("name", user)]),
         Change::AddService { .. }
         | Change::SetService { .. }
@@ -213,7 +227,6 @@ fn old_call(change: &Change) -> Option<String> {
         | Change::AddListener { .. }
         | Change::SetListener { .. }
         | Change::RemoveListener { .. }
-        | Change::AddHost { .. }
         | Change::RemoveHost { .. }
         | Change::SetHost { .. }
         | Change::AddUser { .. }

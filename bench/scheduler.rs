@@ -3,10 +3,12 @@
 //! For every scheduler: for few and many hosts, on one thread and on all CPUs at once (which then share the hosts'
 //! counters, as reactors do); for many hosts most of which cannot be chosen; over many services in turn. Each thread
 //! keeps a window of sessions open. Then what a publication costs a reactor, and what hosts that fail together cost the
-//! manager. Medians of processor time.
+//! manager. Medians of processor time. First comes what stickiness costs, and with the argument `sticky` that alone.
 
 #[path = "scheduler/flips.rs"]
 mod flips;
+#[path = "scheduler/sticky.rs"]
+mod sticky;
 #[path = "scheduler/world.rs"]
 mod world;
 
@@ -15,6 +17,7 @@ use std::io::{self, Write};
 use std::thread;
 
 use director::model::scheduler::SchedulerKind;
+use director::model::sticky::StickyMode;
 
 use world::{Case, State, measure};
 
@@ -31,6 +34,10 @@ fn main() -> Result<(), Failure> {
     }
     let threads = thread::available_parallelism()?.get();
     println(&format!("medians of {REPEATS}, processor time; {} sessions open a thread\n", world::WINDOW))?;
+    stickiness(threads)?;
+    if std::env::args().any(|arg| arg == "sticky") {
+        return Ok(());
+    }
     println("ns a session (choose, connected, close), by hosts and threads\n")?;
     let case = |hosts, threads| Case { hosts, threads, ..Case::default() };
     let columns = [3, 16, 32, 33, 256, MANY].into_iter().flat_map(|hosts| [case(hosts, 1), case(hosts, threads)]);
@@ -72,6 +79,39 @@ fn main() -> Result<(), Failure> {
         "1000 services with a full host and a waiting client: {:.1} µs a turn",
         flips::queues(1000)? * 1e6
     ))
+}
+
+/// What it costs that clients find their host again.
+fn stickiness(threads: usize) -> Result<(), Failure> {
+    println(&format!(
+        "ns a look at a known client, and for a new one in a full table, on 1 and on {threads} threads\n"
+    ))?;
+    println(
+        "| clients | known, 1 | known, all | new, 1 | new, all |\n| ------: | -------: | ---------: | -----: | -------: |",
+    )?;
+    for clients in [2048, 100_000, 1_000_000] {
+        let [one, all] = [1, threads].map(|threads| median(|| sticky::look(clients, threads)));
+        let [new, new_all] = [1, threads].map(|threads| median(|| sticky::replace(clients, threads)));
+        println(&format!("| {clients:>7} | {:>8.0} | {:>10.0} | {:>6.0} | {:>8.0} |", one?, all?, new?, new_all?))?;
+    }
+    let bytes = sticky::memory(1_000_000)?;
+    println(&format!("\na million clients: {bytes:.0} bytes each, {:.0} MB", bytes * 1e6 / 1e6))?;
+    println(
+        "\nns a session with roundrobin, by hosts and stickiness (4,000,000,000 clients in turn, 2048 remembered)\n",
+    )?;
+    println("| hosts | off | table | hash |\n| ----: | --: | ----: | ---: |")?;
+    for hosts in [3, 32, 1000, MANY] {
+        let cost = |sticky| {
+            let case = Case { hosts, sticky, ..Case::default() };
+            median(|| measure(SchedulerKind::RoundRobin, &case))
+        };
+        let [off, table, hash] = [StickyMode::Off, StickyMode::Table, StickyMode::Hash].map(cost);
+        println(&format!("| {hosts:>5} | {:>3.0} | {:>5.0} | {:>4.0} |", off?, table?, hash?))?;
+    }
+    for hosts in [10, 1000, MANY] {
+        println(&format!("the table of maglev for {hosts} hosts: {:.1} ms", sticky::maglev(hosts) * 1e3))?;
+    }
+    println("")
 }
 
 /// A row for every scheduler, a column for every case.

@@ -169,7 +169,7 @@ fn file_with_many_mistakes_gets_all_its_errors_in_order() {
       <host name="a" ip="10.0.0.2:80" weight="-1"/>
       <hots ip="10.0.0.3:80"/>
     </group>
-    <group name="spare" scheduler="roundrobin,sticky"/>
+    <group name="spare" scheduler="roundrobin,stiky"/>
     <enable group="mian"/>
   </service>
   <service name="web"/>
@@ -177,16 +177,16 @@ fn file_with_many_mistakes_gets_all_its_errors_in_order() {
   <servce/>
 </director>
 "#;
-    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout, max-connections, access-log, acl, client-max, client-rate, client-prefix-v4, client-prefix-v6, client-table or fastclose; did you mean "idle-timeout"?
+    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout, max-connections, access-log, stubborn, acl, client-max, client-rate, client-prefix-v4, client-prefix-v6, client-table or fastclose; did you mean "idle-timeout"?
 d.xml:4:17: ip="127.0.0.1:80": the address meets the listener in line 3, expected an address of its own
 d.xml:5:17: ip="10.0.0.1:70000": the port "70000" is out of range, expected 0 to 65535
-d.xml:6:35: scheduler="leastcons": unknown scheduler "leastcons", expected random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc or p2c; did you mean "leastconns"?
+d.xml:6:35: scheduler="leastcons": unknown scheduler "leastcons", expected random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc, p2c or maglev; did you mean "leastconns"?
 d.xml:7:26: ip="10.0.0.1": the port is missing, expected ADDRESS:PORT, such as 10.0.0.1:80, [::1]:80 or name:80
 d.xml:8:19: the host "a" is in line 7 already, expected a name of its own in its group
 d.xml:8:47: weight="-1": the number is negative, expected 0 to 1000000
 d.xml:9:7: unknown element <hots> in <group>, expected <host>; did you mean "host"?
 d.xml:11:5: <group name="spare"> has no <host>, expected at least one <host ip="ADDRESS:PORT"/>
-d.xml:11:36: scheduler="roundrobin,sticky": sticky is not available yet, expected the scheduler alone: "roundrobin"
+d.xml:11:36: scheduler="roundrobin,stiky": unknown scheduler option "stiky", expected sticky
 d.xml:12:20: group="mian": the service has no such group, expected "main" or "spare"; did you mean "main"?
 d.xml:14:3: <service name="web"> has no <listen>, expected at least one <listen ip="ADDRESS:PORT"/>
 d.xml:14:3: <service name="web"> has no <group>, expected at least one <group name="NAME">

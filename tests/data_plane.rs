@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use director::model::counters::HostCounters;
 use director::model::id::{HostId, ListenerId, ServiceId};
+use director::model::role::Level;
 use director::model::scheduler::SchedulerKind;
 use director::model::service::{Entrance, Fastclose, HostSpec, ListenerSpec, ServiceSpec};
 use director::model::status::HostStatus;
+use director::model::sticky::StickyRules;
 use director::model::update::Update;
 use director::reactor::{Reactors, Settings, Splice};
 use director::sys::clock::Clock;
@@ -25,6 +27,9 @@ fn host(id: u32, addr: SocketAddr) -> HostSpec {
         id: HostId(id),
         addr: addr.into(),
         weight: 1,
+        share: 1,
+        hard: None,
+        level: Level::default(),
         max: None,
         status: HostStatus::Up,
         may_meet_itself: false,
@@ -74,6 +79,9 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
         generation: 1,
         name: "s".into(),
         scheduler: SchedulerKind::RoundRobin,
+        sticky: StickyRules::default(),
+        table: None,
+        is_stubborn: false,
         hosts: vec![host(0, dead), host(1, echo())],
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(5),

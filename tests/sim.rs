@@ -10,6 +10,8 @@
 mod check;
 #[path = "sim/hosts.rs"]
 mod hosts;
+#[path = "sim/policy.rs"]
+mod policy;
 #[path = "sim/tally.rs"]
 mod tally;
 #[path = "sim/world.rs"]
@@ -56,19 +58,7 @@ fn every_seed_keeps_the_invariants_and_comes_to_rest() {
     }
     println!("{seeds} seeds of {STEPS} steps: {total:?}");
     // The simulation that meets nothing proves nothing.
-    for (what, count) in [
-        ("served", total.served),
-        ("moved on", total.moved_on),
-        ("waited", total.waited),
-        ("given up", total.given_up),
-        ("panics", total.panics),
-        ("reloads", total.reloads),
-        ("publications", total.publications),
-        ("reports lost", total.reports_lost),
-        ("last resorts", total.last_resorts),
-        ("denied", total.denied),
-        ("limited", total.limited),
-    ] {
+    for (what, count) in total.all() {
         assert!(count >= seeds, "only {count} {what} in {seeds} seeds");
     }
 }

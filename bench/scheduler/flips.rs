@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Next};
-use director::config::{Address, Config, Entrance, Group, Host, Manager as Rules, Service};
+use director::config::{Address, Config, Entrance, Group, GroupPolicy, Host, HostPolicy, Manager as Rules, Service};
 use director::manager::{Effect, Event, Manager, Settings};
 use director::model::id::ServiceId;
 use director::model::outcome::Fault;
@@ -13,6 +13,7 @@ use director::model::report::Report;
 use director::model::scheduler::SchedulerKind;
 use director::model::socket_options::ConnectOptions;
 use director::model::status::{AdminState, HostStatus};
+use director::model::sticky::StickyRules;
 use director::model::time::Moment;
 
 use super::world::{Case, Reactor, Spent, State, WINDOW, spec};
@@ -101,13 +102,15 @@ fn config(hosts: u32) -> Config {
         address: Address::Socket(SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80))),
         weight: 1,
         max: None,
+        policy: HostPolicy::default(),
         state: AdminState::Up,
         acl: None,
         connect: ConnectOptions::default(),
     };
     let hosts = (0..hosts).map(host).collect();
-    let group =
-        Group { name: "g".into(), scheduler: SchedulerKind::LeastConns, connect: ConnectOptions::default(), hosts };
+    let (scheduler, sticky) = (SchedulerKind::LeastConns, StickyRules::default());
+    let policy = GroupPolicy::default();
+    let group = Group { name: "g".into(), scheduler, sticky, policy, connect: ConnectOptions::default(), hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket(SocketAddr::from(([127, 0, 0, 1], 80))).into()],
@@ -119,6 +122,7 @@ fn config(hosts: u32) -> Config {
         max_connections: None,
         access_log: true,
         entrance: Entrance::default(),
+        stubborn: false,
     };
     let rules = Rules {
         host_check: Duration::from_secs(2),

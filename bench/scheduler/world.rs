@@ -12,9 +12,11 @@ use director::balancer::{Balancer, Key, Next, Traffic};
 use director::model::counters::HostCounters;
 use director::model::id::{HostId, ServiceId};
 use director::model::outcome::{Blame, CloseReason};
+use director::model::role::Level;
 use director::model::scheduler::SchedulerKind;
 use director::model::service::{Entrance, Fastclose, HostSpec, ServiceSpec};
 use director::model::status::HostStatus;
+use director::model::sticky::{StickyMode, StickyRules, StickyTable};
 use director::model::time::Moment;
 
 use super::Failure;
@@ -57,11 +59,21 @@ pub(crate) struct Case {
     pub(crate) percent: u32,
     /// Every session's first host fails for a reason of this machine's, which leaves the hosts as they are.
     pub(crate) first_fails: bool,
+    /// How clients find their host again.
+    pub(crate) sticky: StickyMode,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Self { hosts: 1, services: 1, threads: 1, state: State::Usable, percent: 0, first_fails: false }
+        Self {
+            hosts: 1,
+            services: 1,
+            threads: 1,
+            state: State::Usable,
+            percent: 0,
+            first_fails: false,
+            sticky: StickyMode::Off,
+        }
     }
 }
 
@@ -123,6 +135,9 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
             id: HostId(service * case.hosts + number),
             addr: SocketAddr::from(([10, 0, number.to_be_bytes()[2], number.to_be_bytes()[3]], 80)).into(),
             weight: if state == State::Drained { 0 } else { 1 + number % 4 },
+            share: 1 + number % 4,
+            hard: None,
+            level: Level::default(),
             max: (state == State::Full).then_some(1),
             status: if state == State::Down { HostStatus::Down } else { HostStatus::Up },
             may_meet_itself: false,
@@ -131,11 +146,15 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
             counters: Arc::new(counters),
         }
     };
+    let rules = StickyRules { mode: case.sticky, ..StickyRules::default() };
     ServiceSpec {
         id: ServiceId(service),
         generation: 1,
         name: "bench".into(),
         scheduler: kind,
+        sticky: rules,
+        table: (rules.mode == StickyMode::Table).then(|| Arc::new(StickyTable::new(rules.size))),
+        is_stubborn: false,
         hosts: (0..case.hosts).map(host).collect(),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(600),
@@ -157,6 +176,8 @@ pub(crate) struct Reactor {
     services: u32,
     next_service: u32,
     first_fails: bool,
+    /// The address of the last client.
+    clients: u32,
 }
 
 impl Reactor {
@@ -167,7 +188,7 @@ impl Reactor {
         }
         let services = u32::try_from(specs.len()).unwrap_or(u32::MAX);
         let open = VecDeque::with_capacity(WINDOW);
-        Self { balancer, open, now: Moment::START, services, next_service: 0, first_fails }
+        Self { balancer, open, now: Moment::START, services, next_service: 0, first_fails, clients: 0 }
     }
 
     /// Opens as many sessions as are kept open.
@@ -204,7 +225,8 @@ impl Reactor {
     }
 
     fn open_one(&mut self) -> Result<(), Failure> {
-        let client = SocketAddr::from(([127, 0, 0, 1], 40_000)).into();
+        self.clients = self.clients.wrapping_add(0x9E37_79B9);
+        let client = SocketAddr::from((self.clients.to_be_bytes(), 40_000)).into();
         let service = ServiceId(self.next_service);
         self.next_service = (self.next_service + 1) % self.services;
         self.balancer.reserve(service, false);

@@ -14,8 +14,10 @@ use crate::model::change::{Refusal, RefusalKind};
 use crate::model::command::{SessionList, SessionView};
 use crate::model::event::Event;
 use crate::model::outcome::CloseReason;
+use crate::model::role::Role;
 use crate::model::snapshot::{Counts, GroupView, HostView, ListenerView, ReactorView, ServiceView, Snapshot, UserView};
 use crate::model::status::HostStatus;
+use crate::model::sticky::{StickyClient, StickyList};
 
 pub use acls::{acl, acls, rules};
 
@@ -88,8 +90,30 @@ pub fn group(group: &GroupView) -> Value {
         "name": group.name,
         "enabled": group.enabled,
         "scheduler": group.scheduler.name(),
+        "stubborn": group.stubborn,
+        "sticky": group.sticky.rules.mode.name(),
+        "sticky_size": group.sticky.rules.size,
+        "sticky_clients": group.sticky.clients,
+        "sticky_evicted": group.sticky.evicted,
         "hosts": group.hosts.iter().map(host).collect::<Vec<_>>(),
     })
+}
+
+/// Clients that tables remember.
+#[must_use]
+pub fn sticky(list: &StickyList) -> Value {
+    let client = |client: &StickyClient| {
+        json!({
+            "client": client.client,
+            "service": client.service,
+            "group": client.group,
+            "host": client.host,
+            "addr": client.addr,
+            "home": client.home,
+            "idle_ms": millis(client.idle),
+        })
+    };
+    json!({ "clients": list.clients.iter().map(client).collect::<Vec<_>>(), "total": list.total })
 }
 
 /// A host address.
@@ -104,6 +128,12 @@ pub fn host(host: &HostView) -> Value {
         "why": host.why,
         "lasted_ms": millis(host.lasted),
         "next_probe_ms": host.next_probe.map(millis),
+        "blacklisted_ms": host.blacklisted.map(millis),
+        "times_blacklisted": host.times_blacklisted,
+        "hard": host.hard,
+        "prio": host.level.prio,
+        "emergency": host.level.role == Role::Emergency,
+        "abuse": host.level.role == Role::Abuse,
         "weight": host.weight,
         "max": host.max,
         "acl": host.acl,
@@ -228,8 +258,10 @@ mod tests {
     use crate::model::address::Endpoint;
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
+    use crate::model::role::Level;
     use crate::model::scheduler::SchedulerKind;
     use crate::model::session::{SessionInfo, SessionName, SessionState};
+    use crate::model::snapshot::StickyState;
     use crate::model::status::AdminState;
     use crate::model::time::Moment;
 
@@ -247,6 +279,10 @@ mod tests {
             why: String::from("connection refused"),
             lasted: Duration::from_millis(1500),
             next_probe: None,
+            blacklisted: None,
+            times_blacklisted: 0,
+            hard: None,
+            level: Level::default(),
             weight: 3,
             max: Some(9),
             acl: None,
@@ -279,6 +315,8 @@ mod tests {
             name: String::from("g"),
             enabled: true,
             scheduler: SchedulerKind::LeastConns,
+            sticky: StickyState::default(),
+            stubborn: false,
             hosts: vec![host_view()],
         };
         let service = ServiceView {

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::scheduler::maglev::Table;
+use super::scheduler::rendezvous::{Stake, Stakes};
 use crate::model::access::Acl;
 use crate::model::address::Endpoint;
-use crate::model::counters::{HostCounters, Rotation};
+use crate::model::counters::HostCounters;
+use crate::model::hash;
 use crate::model::id::HostId;
 use crate::model::limits::{SLOW_CONNECT_FACTOR, SLOW_CONNECT_MIN};
+use crate::model::role::Level;
+use crate::model::rotation::Rotation;
 use crate::model::service::HostSpec;
 use crate::model::socket_options::Outbound;
 use crate::model::status::HostStatus;
@@ -26,32 +31,42 @@ pub struct Host {
     pub addr: Endpoint,
     /// Its share.
     pub weight: u32,
+    /// Its weight as configured.
+    pub(super) share: u32,
     pub(super) max: Option<u32>,
+    /// Most connections for a client whose own host this is.
+    pub(super) hard: Option<u32>,
+    pub(super) level: Level,
     pub(super) status: HostStatus,
     pub(super) may_meet_itself: bool,
     pub(super) acl: Option<Arc<Acl>>,
     pub(super) outbound: Option<Arc<Outbound>>,
     pub(super) counters: Arc<HostCounters>,
     pub(super) open_here: u32,
-    /// Its place in the list.
+    /// Which of the service's tiers it is in, and its place in that one's list.
+    pub(super) rank: u32,
     pub(super) position: u32,
     pub(super) listed: bool,
 }
 
 impl Host {
-    pub(super) fn new(spec: &HostSpec, position: u32) -> Self {
+    pub(super) fn new(spec: &HostSpec) -> Self {
         Self {
             id: spec.id,
             addr: spec.addr,
             weight: spec.weight,
+            share: spec.share,
             max: spec.max,
+            hard: spec.hard,
+            level: spec.level,
             status: spec.status,
             may_meet_itself: spec.may_meet_itself,
             acl: spec.acl.clone(),
             outbound: spec.outbound.clone(),
             counters: Arc::clone(&spec.counters),
             open_here: 0,
-            position,
+            rank: 0,
+            position: 0,
             listed: true,
         }
     }
@@ -60,10 +75,12 @@ impl Host {
     pub(super) fn take_over(&mut self, spec: &HostSpec) -> Difference {
         let difference = Difference {
             any: self.status != spec.status || self.max != spec.max || self.weight != spec.weight,
-            max: self.max != spec.max,
+            max: self.max != spec.max || self.hard != spec.hard,
             weight: self.weight != spec.weight,
+            share: self.share != spec.share,
         };
-        (self.addr, self.weight, self.max) = (spec.addr, spec.weight, spec.max);
+        (self.addr, self.weight, self.share) = (spec.addr, spec.weight, spec.share);
+        (self.max, self.hard, self.level) = (spec.max, spec.hard, spec.level);
         (self.status, self.may_meet_itself) = (spec.status, spec.may_meet_itself);
         // Counting references to each of many hosts anew would cost more than all the rest.
         if !Arc::ptr_eq(&self.counters, &spec.counters) {
@@ -104,6 +121,20 @@ impl Host {
         self.max.is_some_and(|max| self.open() >= max)
     }
 
+    /// Whether it is up, wanted, and nothing is known against it.
+    pub(super) fn is_sound(&self, now: Moment) -> bool {
+        self.weight > 0 && self.status == HostStatus::Up && !self.counters.is_suspected(now)
+    }
+
+    /// Takes a place at it for a client whose own host it is.
+    pub(super) fn try_open_own(&self) -> bool {
+        self.counters.try_open(self.hard.or(self.max))
+    }
+
+    pub(super) fn stake(&self) -> Stake {
+        Stake { identity: hash::endpoint(self.addr), share: self.share }
+    }
+
     /// Takes a place at it unless it is full.
     pub(super) fn try_open(&self) -> bool {
         self.counters.try_open(self.max)
@@ -116,6 +147,7 @@ pub(super) struct Difference {
     pub(super) any: bool,
     pub(super) max: bool,
     pub(super) weight: bool,
+    pub(super) share: bool,
 }
 
 /// Which hosts a choice is made among.
@@ -134,32 +166,45 @@ impl Class {
     pub(super) const ALL: [Self; 3] = [Self::Sound, Self::Suspected, Self::Down];
 }
 
-/// Where a client may not go, whatever the state of the hosts.
+/// For whom a host is wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Barred<'a> {
-    /// Hosts that it was at already.
+pub(super) struct Wish<'a> {
+    pub(super) now: Moment,
+    /// Hosts where the client was already.
     pub(super) tried: &'a [HostId],
     /// The client, whom a host's access list may deny.
-    pub(super) client: Option<IpAddr>,
+    pub(super) from: Option<IpAddr>,
+    /// The client's hash, where its address decides; else any number.
+    pub(super) client: u64,
 }
 
-impl Barred<'_> {
-    /// Nothing is barred that has no access list; for what is asked on nobody's behalf.
-    pub(super) const NONE: Self = Self { tried: &[], client: None };
-
-    pub(super) fn has(&self, host: &Host) -> bool {
-        (!self.tried.is_empty() && self.tried.contains(&host.id)) || !host.permits(self.client)
+impl Wish<'_> {
+    /// Whether the client was at this host already, or may not go there.
+    pub(super) fn bars(&self, host: &Host) -> bool {
+        (!self.tried.is_empty() && self.tried.contains(&host.id)) || !host.permits(self.from)
     }
 }
 
-/// The hosts that a scheduler may choose among.
+/// What all choices of a tier go by.
+#[derive(Debug, Default)]
+pub(super) struct Roll {
+    /// Slots of the hosts, in the order of the list.
+    pub(super) order: Vec<u32>,
+    /// Which tier of the service it is.
+    pub(super) rank: usize,
+    /// What hashing goes by, where it does.
+    pub(super) stakes: Stakes,
+    /// The places of [`crate::model::scheduler::SchedulerKind::Maglev`], where that chooses.
+    pub(super) table: Table,
+}
+
+/// The hosts that a scheduler may choose among: those of one level.
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     pub(super) hosts: &'a Slab<Host>,
-    pub(super) order: &'a [u32],
+    pub(super) roll: &'a Roll,
     pub(super) rotation: &'a Rotation,
-    pub(super) barred: Barred<'a>,
-    pub(super) now: Moment,
+    pub(super) wish: Wish<'a>,
     pub(super) class: Class,
 }
 
@@ -168,13 +213,13 @@ impl Candidates<'_> {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a scheduler loops over positions; an empty list needs no case")]
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.roll.order.len()
     }
 
     /// The host at this position, which must be below [`Self::len`].
     #[must_use]
     pub fn host(&self, position: usize) -> &Host {
-        &self.hosts[self.order[position] as usize]
+        &self.hosts[self.roll.order[position] as usize]
     }
 
     /// Whether the host at this position may be chosen.
@@ -185,8 +230,8 @@ impl Candidates<'_> {
             return false;
         }
         match (self.class, host.status) {
-            (Class::Sound, HostStatus::Up) => !host.counters.is_suspected(self.now),
-            (Class::Suspected, HostStatus::Up) => host.counters.is_suspected(self.now),
+            (Class::Sound, HostStatus::Up) => !host.counters.is_suspected(self.wish.now),
+            (Class::Suspected, HostStatus::Up) => host.counters.is_suspected(self.wish.now),
             (Class::Down, HostStatus::Down) => true,
             (Class::Sound | Class::Suspected, HostStatus::Down) | (Class::Down, HostStatus::Up) => false,
         }
@@ -195,13 +240,37 @@ impl Candidates<'_> {
     /// Whether the client was at the host at this position already, or may not go there.
     #[must_use]
     pub fn is_barred(&self, position: usize) -> bool {
-        self.barred.has(self.host(position))
+        self.wish.bars(self.host(position))
     }
 
     /// Now.
     #[must_use]
     pub const fn now(&self) -> Moment {
-        self.now
+        self.wish.now
+    }
+
+    /// The hash of the client's network, for what goes by that.
+    #[must_use]
+    pub const fn client(&self) -> u64 {
+        self.wish.client
+    }
+
+    /// What hashing goes by.
+    #[must_use]
+    pub const fn stakes(&self) -> &Stakes {
+        &self.roll.stakes
+    }
+
+    /// The places of maglev.
+    #[must_use]
+    pub const fn table(&self) -> &Table {
+        &self.roll.table
+    }
+
+    /// Which of the service's levels this is, counted from 0.
+    #[must_use]
+    pub const fn level(&self) -> usize {
+        self.roll.rank
     }
 
     /// What all reactors share.

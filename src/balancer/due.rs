@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::candidates::Host;
+use super::candidates::{Host, Wish};
+use super::place::roles;
 use super::session::{Key, NEVER, NO_HOST, State};
 use super::{Balancer, Next, Target};
 use crate::model::limits::LOCAL_RETRY;
@@ -97,6 +98,12 @@ impl<T> Balancer<T> {
         }
         self.doubt(now, key);
         let session = &mut self.sessions[key.slot as usize];
+        let service = &self.services[session.service as usize];
+        if service.spec.is_stubborn {
+            session.state = State::Connecting { round: round.saturating_add(1) };
+            self.arm(key);
+            return None;
+        }
         let tried = session.tried_mut();
         if round > 0 {
             tried.hosts.clear();
@@ -106,13 +113,15 @@ impl<T> Balancer<T> {
         }
         tried.hosts.push(id);
         let alone = tried.slow.is_empty();
-        if alone && !self.services[session.service as usize].pool.has_choice(now, session.barred()) {
+        let wish = Wish { now, tried: session.tried(), from: session.client.ip(), client: 0 };
+        if alone && !service.pool.has_choice(roles(session.is_denied), &wish) {
             session.state = State::Connecting { round: round.saturating_add(1) };
             self.arm(key);
             return None;
         }
         session.tried_mut().slow.push_back((id, round));
         self.release_host(now, key);
+        self.end_move(now, key, false);
         Some(self.place(now, key).into())
     }
 

@@ -3,7 +3,7 @@
 //! What a publication says of a host is known here; whether it is full or suspected is shared by all reactors and
 //! changes at any time. Each host is in the set of how it was last seen. A host is looked at when it is about to be
 //! chosen, so that none is chosen wrongly, and each leaves the ready ones once for each of its changes. The way back:
-//! - from the full ones: whoever gives the place back says so in the group's [`crate::model::counters::Rotation`];
+//! - from the full ones: whoever gives the place back says so in the group's [`crate::model::rotation::Rotation`];
 //! - from the suspected ones: each choice looks at a few, and while none is ready, at all from time to time. A suspected
 //!   host that has room is chosen before a client is told that there is none.
 
@@ -44,7 +44,7 @@ pub(super) struct Index {
     next_full: usize,
     next_suspected: usize,
     next_down: usize,
-    /// What [`crate::model::counters::Rotation::freed`] said when the full ones were last known to be.
+    /// What [`crate::model::rotation::Rotation::freed`] said when the full ones were last known to be.
     freed: u64,
     /// When all suspected hosts were last looked at.
     looked: Option<Moment>,
@@ -92,6 +92,13 @@ impl Index {
             Mark::Ready => self.ranking.released(position, host),
             Mark::Full if !host.is_full() => self.put(position, Mark::Ready, host),
             Mark::Full | Mark::Suspected | Mark::Down | Mark::Out => {}
+        }
+    }
+
+    /// This reactor opened a connection to this host that was no choice among others.
+    pub(super) fn on_taken(&mut self, position: usize, host: &Host) {
+        if self.marks[position] == Mark::Ready {
+            self.ranking.taken(position, host);
         }
     }
 

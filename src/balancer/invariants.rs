@@ -1,5 +1,6 @@
 //! What must hold after every step. The simulation checks it; production never pays for it.
 
+use super::pool::Pool;
 use super::session::{NO_HOST, State};
 use super::{Balancer, Key};
 
@@ -16,6 +17,9 @@ impl<T> Balancer<T> {
             if connected != (session.host != NO_HOST) {
                 return Err(format!("session {slot} is {:?} with host {}", session.state, session.host));
             }
+            if session.is_denied && session.state == State::Waiting {
+                return Err(format!("session {slot} waits, and is denied access"));
+            }
             if self.timers.deadline(u32::try_from(slot).unwrap_or(u32::MAX)).is_none() {
                 return Err(format!("session {slot} in {:?} has no timer", session.state));
             }
@@ -27,6 +31,7 @@ impl<T> Balancer<T> {
             if service.sessions != sessions_of[slot] {
                 return Err(format!("service {slot} counts {} of {} sessions", service.sessions, sessions_of[slot]));
             }
+            service.pool.check()?;
             self.check_hosts(slot)?;
             self.check_queue(slot)?;
         }
@@ -63,6 +68,30 @@ impl<T> Balancer<T> {
         let queued = queued.is_some();
         if queued == waiting.is_empty() {
             return Err(format!("service {service} queues {} and is listed: {queued}", waiting.len()));
+        }
+        Ok(())
+    }
+}
+
+impl Pool {
+    /// Checks that each listed host is in the tier of its level, once, and that tiers follow each other.
+    fn check(&self) -> Result<(), String> {
+        if !self.tiers().is_sorted_by(|a, b| a.level < b.level) {
+            return Err(String::from("the tiers are not in the order of their levels"));
+        }
+        let placed: usize = self.tiers().iter().map(|tier| tier.roll.order.len()).sum();
+        let listed = self.hosts().filter(|(_, host)| host.listed).count();
+        if placed != listed {
+            return Err(format!("{placed} places in the tiers for {listed} hosts"));
+        }
+        for (slot, host) in self.hosts().filter(|(_, host)| host.listed) {
+            let tier = self.tiers().get(host.rank as usize);
+            let is_there = tier.is_some_and(|tier| {
+                tier.level == host.level && tier.roll.order.get(host.position as usize) == Some(&slot)
+            });
+            if !is_there || !self.is_listed(host.id) {
+                return Err(format!("host {} is not where it says: {:?}", host.addr, host.level));
+            }
         }
         Ok(())
     }

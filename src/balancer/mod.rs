@@ -5,6 +5,7 @@
 //! as a [`Report`].
 
 mod admit;
+mod affinity;
 pub mod candidates;
 mod due;
 mod index;
@@ -16,6 +17,7 @@ pub mod scheduler;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tier;
 pub mod timer;
 mod view;
 
@@ -197,7 +199,7 @@ impl<T> Balancer<T> {
     }
 
     /// Opens a session for a client whose place is reserved. One that may not come in is to be closed at once, with what
-    /// [`CloseReason::is_refusal`] says of the reason.
+    /// [`CloseReason::is_refusal`] says of the reason, unless there is a host for abuse.
     ///
     /// # Errors
     /// `io` back, when the service is unknown.
@@ -214,6 +216,8 @@ impl<T> Balancer<T> {
             service: u32::try_from(slot).unwrap_or(u32::MAX),
             host: NO_HOST,
             state: State::Retrying,
+            is_denied: false,
+            has_moved: false,
             client,
             opened: now,
             since: now,
@@ -225,6 +229,7 @@ impl<T> Balancer<T> {
         });
         let next = match self.admit(now, key) {
             Ok(()) => self.place(now, key),
+            Err(CloseReason::Denied) => self.deny(now, key),
             Err(reason) => Next::Close(reason),
         };
         Ok((key, next))
@@ -307,12 +312,16 @@ impl<T> Balancer<T> {
         self.session(key)?;
         self.tell(key, untold);
         self.release_host(now, key);
+        self.end_move(now, key, false);
         self.dequeue(key);
         self.timers.cancel(key.slot);
         let session = self.sessions.remove(key.slot as usize);
         let service = &mut self.services[session.service as usize];
         service.leave(&session);
         service.sessions -= 1;
+        if matches!(session.state, State::Open | State::HalfClosed) && !session.is_denied {
+            service.note_end(now, session.client);
+        }
         service.spec.counters.open.fetch_sub(1, Relaxed);
         service.spec.counters.count_closed(reason);
         if matches!(

@@ -4,19 +4,40 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::candidates::Class;
+use super::candidates::{Class, Wish};
 use super::session::{Key, NO_HOST, State};
 use super::{Balancer, Next, Service, Target};
 use crate::model::counters::HostCounters;
+use crate::model::id::HostId;
 use crate::model::limits::{SUSPICION, WAITING_MAX};
 use crate::model::outcome::{Blame, CloseReason, Fault};
 use crate::model::report::Report;
+use crate::model::role::Role;
 use crate::model::socket_options::Outbound;
 use crate::model::status::HostStatus;
 use crate::model::time::Moment;
 
 /// Hosts that are tried in a row after local failures before a pause.
 const LOCAL_FAILURES_MAX: usize = 2;
+/// Whom clients come to, in this order, before one waits for room.
+const FIRST: [(Role, Class); 4] = [
+    (Role::Normal, Class::Sound),
+    (Role::Normal, Class::Suspected),
+    (Role::Emergency, Class::Sound),
+    (Role::Emergency, Class::Suspected),
+];
+const FOR_CLIENTS: [Role; 2] = [Role::Normal, Role::Emergency];
+const FOR_DENIED: [Role; 1] = [Role::Abuse];
+
+/// The roles of hosts that a client may go to.
+pub(super) const fn roles(is_denied: bool) -> &'static [Role] {
+    if is_denied { &FOR_DENIED } else { &FOR_CLIENTS }
+}
+
+/// Why a client is closed for whom there is no host.
+const fn nowhere(is_denied: bool) -> CloseReason {
+    if is_denied { CloseReason::Denied } else { CloseReason::NoHost }
+}
 
 impl<T> Balancer<T> {
     /// The session's host has accepted.
@@ -38,24 +59,40 @@ impl<T> Balancer<T> {
             self.reports.push(Report::HostAnswered { service: service.spec.id, host: host.id });
             service.pool.cleared(slot);
         }
+        self.end_move(now, key, true);
         self.arm(key);
+    }
+
+    /// Finds a host for a session whose client is denied access: one for abuse, or nowhere. Whoever looks at access lists
+    /// calls this in the place of [`Self::place`], before the session was ever placed.
+    pub(super) fn deny(&mut self, now: Moment, key: Key) -> Next {
+        if let Some(session) = self.session_mut(key) {
+            session.is_denied = true;
+        }
+        self.place(now, key)
     }
 
     /// The session's connect failed, or its host reset it before any byte was written to it.
     pub fn connect_failed(&mut self, now: Moment, key: Key, blame: Blame) -> Next {
         let Some(session) = self.session(key) else { return Next::Wait };
-        let (slot, host) = (session.service, session.host);
+        let (slot, host, is_denied) = (session.service, session.host, session.is_denied);
         if host != NO_HOST {
-            let host_id = self.services[slot as usize].pool.host(host).id;
+            let service = &self.services[slot as usize];
+            let (host_id, is_stubborn) = (service.pool.host(host).id, service.spec.is_stubborn);
             match blame {
                 Blame::Host(fault) => self.accuse(now, key, fault),
                 Blame::Busy => self.doubt(now, key),
                 Blame::Local(_) => {}
             }
             self.release_host(now, key);
+            self.end_move(now, key, false);
+            if is_stubborn && matches!(blame, Blame::Host(_)) {
+                return Next::Close(nowhere(is_denied));
+            }
             if let Some(session) = self.session_mut(key) {
                 let tried = session.tried_mut();
                 tried.hosts.push(host_id);
+                tried.only = Some(host_id).filter(|_| is_stubborn);
                 match blame {
                     Blame::Host(_) => {}
                     Blame::Busy => tried.busy.push(host_id),
@@ -84,52 +121,112 @@ impl<T> Balancer<T> {
         let Some(session) = self.session(key) else { return };
         let service = &self.services[session.service as usize];
         let host = service.pool.host(session.host);
-        if host.counters.suspect(now, now.after(SUSPICION)) {
+        if host.counters.suspect_slow(now, now.after(SUSPICION)) {
             self.reports.push(Report::HostSlow { service: service.spec.id, host: host.id });
         }
     }
 
-    /// Finds a host for a session that has none: a sound one first, then a suspected one; if those that are up are
-    /// merely full, it waits; then those that are down, as the last resort; then those that were only slow. Hosts that
-    /// only this machine could not reach, or that had too much to do, are tried again in a moment, before it waits for
-    /// room.
+    /// Finds a host for a session that has none: its own one if it has one, then a sound one, then a suspected one, each
+    /// time the lowest `prio` first; then one for emergencies. If those that are up are merely full, it waits; then those
+    /// that are down, as the last resort; then those that were only slow. Hosts that only this machine could not reach, or
+    /// that had too much to do, are tried again in a moment, before it waits for room. A client that no host of the group
+    /// may serve is denied.
     pub(super) fn place(&mut self, now: Moment, key: Key) -> Next {
         let Some(session) = self.sessions.get_mut(key.slot as usize) else { return Next::Wait };
         let service = &mut self.services[session.service as usize];
-        let first = session.tried.is_none();
         if now >= session.opened.after(service.spec.connect_timeout) {
             let local = session.tried.as_ref().is_some_and(|tried| tried.ever_local);
             return Next::Close(if local { CloseReason::Local } else { CloseReason::ConnectTimeout });
         }
         if service.retired {
-            return Next::Close(CloseReason::NoHost);
+            return Next::Close(nowhere(session.is_denied));
         }
         if session.tried.as_ref().is_some_and(|tried| tried.local.len() >= LOCAL_FAILURES_MAX) {
             return self.pause(now, key);
         }
+        let only = session.tried.as_ref().and_then(|tried| tried.only);
+        if let Some(only) = only.filter(|_| service.spec.is_stubborn) {
+            return self.place_only(now, key, only);
+        }
+        let client = session.client.ip();
+        let wish = Wish { now, tried: session.tried(), from: client, client: service.hash_of(session.client) };
+        if session.is_denied {
+            let choose = |class| service.pool.choose(Role::Abuse, class, &wish, &mut self.rng);
+            let chosen = Class::ALL.into_iter().find_map(choose);
+            return self.place_at_last(now, key, chosen);
+        }
         // Clients that came earlier are served first.
-        if first && session.state != State::Waiting && !service.waiting.is_empty() {
+        let is_queued = session.tried.is_none() && session.state != State::Waiting && !service.waiting.is_empty();
+        let belongs = service.belongs(now, session.client);
+        if let Some(belongs) = &belongs
+            && let Some(slot) = service.choose_own(belongs, &wish, is_queued)
+        {
+            return self.attempt(now, key, slot, 0);
+        }
+        if is_queued {
             return self.enqueue(key);
         }
-        for class in Class::ALL {
-            if class == Class::Down && service.pool.has_full(now, session.barred()) {
-                let may_pass = session.tried.as_ref().is_some_and(|tried| tried.may_pass());
-                return if may_pass { self.pause(now, key) } else { self.enqueue(key) };
-            }
-            if let Some(host) = service.pool.choose(now, session.barred(), class, &mut self.rng) {
-                return self.attempt(now, key, host, 0);
+        let only = belongs.as_ref().and_then(|belongs| service.only_host(belongs, client));
+        // One that failed before its service became stubborn is no longer offered.
+        if let Some(only) = only.filter(|only| !wish.tried.contains(only)) {
+            return self.place_only(now, key, only);
+        }
+        for (role, class) in FIRST {
+            if let Some(slot) = service.pool.choose(role, class, &wish, &mut self.rng) {
+                // Where it is only for now nobody returns to.
+                let is_kept = (role, class) == FIRST[0];
+                let (slot, has_moved) =
+                    if is_kept { service.settle(belongs.as_ref(), &wish, slot) } else { (slot, false) };
+                session.has_moved = has_moved;
+                return self.attempt(now, key, slot, 0);
             }
         }
+        if service.pool.has_full(&FOR_CLIENTS, &wish) {
+            let may_pass = session.tried.as_ref().is_some_and(|tried| tried.may_pass());
+            return if may_pass { self.pause(now, key) } else { self.enqueue(key) };
+        }
+        let choose = |role: &Role| service.pool.choose(*role, Class::Down, &wish, &mut self.rng);
+        let chosen = FOR_CLIENTS.iter().find_map(choose);
+        self.place_at_last(now, key, chosen)
+    }
+
+    /// Offers a session to the host that was chosen. One that has been everywhere is offered to hosts that were only slow,
+    /// or, in a moment, to those that only this machine could not reach.
+    fn place_at_last(&mut self, now: Moment, key: Key, chosen: Option<u32>) -> Next {
+        if let Some(slot) = chosen {
+            return self.attempt(now, key, slot, 0);
+        }
+        let session = &mut self.sessions[key.slot as usize];
+        let service = &mut self.services[session.service as usize];
         while let Some((id, round)) = session.tried.as_mut().and_then(|tried| tried.slow.pop_front()) {
-            if let Some(host) = service.pool.choose_again(id, session.client.ip()) {
-                return self.attempt(now, key, host, round.saturating_add(1));
+            if let Some(slot) = service.pool.choose_again(id, roles(session.is_denied), session.client.ip()) {
+                if let Some(belongs) = service.belongs(now, session.client) {
+                    service.remember(now, &belongs, slot);
+                }
+                return self.attempt(now, key, slot, round.saturating_add(1));
             }
         }
         if session.tried.as_ref().is_some_and(|tried| tried.may_pass()) {
             return self.pause(now, key);
         }
-        let denied = service.pool.denies(session.client.ip());
-        Next::Close(if denied { CloseReason::Denied } else { CloseReason::NoHost })
+        if !session.is_denied && service.pool.denies(&FOR_CLIENTS, session.client.ip()) {
+            return self.deny(now, key);
+        }
+        Next::Close(nowhere(session.is_denied))
+    }
+
+    /// Offers a session of a stubborn service to its one host.
+    fn place_only(&mut self, now: Moment, key: Key, only: HostId) -> Next {
+        let session = &self.sessions[key.slot as usize];
+        let service = &mut self.services[session.service as usize];
+        let (roles, client) = (roles(session.is_denied), session.client.ip());
+        if let Some(slot) = service.pool.choose_again(only, roles, client) {
+            return self.attempt(now, key, slot, 0);
+        }
+        if session.is_denied || !service.pool.is_wanted(only, roles, client) {
+            return Next::Close(nowhere(session.is_denied));
+        }
+        self.enqueue(key)
     }
 
     /// The next waiting client for whom there is room now, first come first served. `None` ends a sweep over all queues;
@@ -159,14 +256,12 @@ impl<T> Balancer<T> {
             if next != Next::Wait {
                 return Some((key, next));
             }
-            let session = self.session(key)?;
-            // Nobody behind one that may go everywhere has a wider choice.
-            let is_barred = session.tried.is_some() || self.services[slot as usize].pool.has_lists();
-            if !is_barred {
+            // Nobody behind one that may go everywhere has a wider choice. Others must not keep those behind them from
+            // where they may not go.
+            if !self.may_be_passed(key) {
                 return None;
             }
-            // It may not go everywhere, and must not keep those behind it from where it may not go.
-            position += usize::from(session.state == State::Waiting);
+            position += usize::from(self.session(key)?.state == State::Waiting);
         }
         None
     }

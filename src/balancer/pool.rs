@@ -3,7 +3,7 @@
 //! Per-host state is kept by [`HostId`] over publications. A host that left the list stays until its last connection
 //! here has ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -11,19 +11,17 @@ use std::sync::atomic::fence;
 
 use slab::Slab;
 
-use super::candidates::{Barred, Candidates, Class, Difference, Host};
-use super::index::Index;
-use super::scheduler::{self, Scheduler};
-use crate::model::counters::Rotation;
+use super::candidates::{Class, Difference, Host, Wish};
+use super::tier::{News, Rules, Tier};
 use crate::model::id::HostId;
 use crate::model::rng::Rng;
+use crate::model::role::{Level, Role};
+use crate::model::rotation::Rotation;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::service::{HostSpec, ServiceSpec};
 use crate::model::status::HostStatus;
+use crate::model::sticky::StickyMode;
 use crate::model::time::Moment;
-
-/// Times that a choice is made anew because another reactor took the place meanwhile.
-const ROUNDS: usize = 16;
 
 fn slots_of(hosts: &Slab<Host>) -> BTreeMap<HostId, u32> {
     hosts.iter().map(|(slot, host)| (host.id, u32::try_from(slot).unwrap_or(u32::MAX))).collect()
@@ -32,30 +30,27 @@ fn slots_of(hosts: &Slab<Host>) -> BTreeMap<HostId, u32> {
 /// The hosts of one service.
 pub(super) struct Pool {
     hosts: Slab<Host>,
-    order: Vec<u32>,
-    rotation: Arc<Rotation>,
-    kind: SchedulerKind,
-    /// Chooses among up to `exact_max` hosts.
-    scheduler: Box<dyn Scheduler>,
-    exact_max: usize,
+    /// Slots in the order of the publication.
+    list: Vec<u32>,
+    /// Slots by id, those listed alone.
+    ids: Vec<(HostId, u32)>,
+    /// By level.
+    tiers: Vec<Tier>,
+    rules: Rules,
     /// A host of the list has an access list.
     has_lists: bool,
-    /// Chooses among more.
-    index: Option<Box<Index>>,
 }
 
 impl Pool {
     pub(super) fn new(spec: &ServiceSpec, exact_max: usize, rng: &mut Rng) -> Self {
-        let mut pool = Self {
-            hosts: Slab::new(),
-            order: Vec::new(),
-            rotation: Arc::clone(&spec.rotation),
+        let rules = Rules {
             kind: spec.scheduler,
-            scheduler: scheduler::new(spec.scheduler),
+            by_hash: spec.sticky.mode == StickyMode::Hash,
+            rotation: Arc::clone(&spec.rotation),
             exact_max,
-            has_lists: false,
-            index: None,
         };
+        let mut pool =
+            Self { hosts: Slab::new(), list: Vec::new(), ids: Vec::new(), tiers: Vec::new(), rules, has_lists: false };
         pool.apply(spec, rng);
         pool
     }
@@ -65,169 +60,217 @@ impl Pool {
         let had_lists = std::mem::replace(&mut self.has_lists, spec.hosts.iter().any(|host| host.acl.is_some()));
         if had_lists || self.has_lists {
             // Who waits may be let in elsewhere now.
-            self.rotation.free_any();
+            self.rules.rotation.free_any();
         }
-        let same_rules = self.kind == spec.scheduler && Arc::ptr_eq(&self.rotation, &spec.rotation);
+        let same_rules = self.rules.kind == spec.scheduler && Arc::ptr_eq(&self.rules.rotation, &spec.rotation);
         if !same_rules {
-            self.kind = spec.scheduler;
-            self.scheduler = scheduler::new(spec.scheduler);
-            self.rotation = Arc::clone(&spec.rotation);
+            self.rules.kind = spec.scheduler;
+            self.rules.rotation = Arc::clone(&spec.rotation);
+            self.tiers.iter_mut().for_each(|tier| tier.schedule(spec.scheduler));
         }
-        let same_place = |(slot, host): (&u32, &HostSpec)| self.hosts[*slot as usize].id == host.id;
-        let same_list = self.order.len() == spec.hosts.len() && self.order.iter().zip(&spec.hosts).all(same_place);
-        let ranked_anew = if same_list { self.apply_to_same(spec) } else { self.apply_list(spec) };
-        if self.order.len() <= self.exact_max {
-            self.index = None;
-            let (scheduler, candidates) = self.split(Moment::START, Barred::NONE, Class::Sound);
-            scheduler.hosts_changed(&candidates);
-        } else if ranked_anew || !same_rules || self.index.is_none() {
-            self.index = Some(Box::new(Index::new(self.kind, &self.candidates(Moment::START, Barred::NONE), rng)));
-        }
+        self.rules.by_hash = spec.sticky.mode == StickyMode::Hash;
+        let same_place = |(slot, spec): (&u32, &HostSpec)| {
+            let host = &self.hosts[*slot as usize];
+            host.id == spec.id && host.level == spec.level
+        };
+        let same_list = self.list.len() == spec.hosts.len() && self.list.iter().zip(&spec.hosts).all(same_place);
+        let news = if same_list {
+            let all = self.apply_to_same(spec);
+            News { ranks: all.weight || !same_rules, stakes: all.share || !same_rules }
+        } else {
+            self.apply_list(spec);
+            News { ranks: true, stakes: true }
+        };
+        let Self { hosts, tiers, rules, .. } = self;
+        tiers.iter_mut().for_each(|tier| tier.settle(hosts, rules, news, rng));
     }
 
-    /// Takes over a list of the same hosts. Returns whether weights differ.
-    fn apply_to_same(&mut self, spec: &ServiceSpec) -> bool {
+    /// Takes over a list of the same hosts. Returns what differs of any.
+    fn apply_to_same(&mut self, spec: &ServiceSpec) -> Difference {
+        let Self { hosts, list, tiers, rules, .. } = self;
         let mut all = Difference::default();
-        for (position, host) in spec.hosts.iter().enumerate() {
-            let difference = self.hosts[self.order[position] as usize].take_over(host);
+        for (slot, spec) in list.iter().zip(&spec.hosts) {
+            let host = &mut hosts[*slot as usize];
+            let difference = host.take_over(spec);
             all.max |= difference.max;
             all.weight |= difference.weight;
-            if difference.any
-                && let Some(index) = &mut self.index
-            {
-                let Self { hosts, order, rotation, .. } = self;
-                let class = Class::Sound;
-                index.on_published(
-                    position,
-                    &Candidates { hosts, order, rotation, barred: Barred::NONE, now: Moment::START, class },
-                );
+            all.share |= difference.share;
+            if difference.any {
+                let (rank, position) = (host.rank, host.position);
+                tiers[rank as usize].on_published(position, hosts, rules);
             }
         }
         if all.max {
-            self.rotation.free_any();
+            rules.rotation.free_any();
         }
-        all.weight
+        all
     }
 
-    /// Takes over another list. Returns that it is another one.
-    fn apply_list(&mut self, spec: &ServiceSpec) -> bool {
+    /// Takes over another list.
+    fn apply_list(&mut self, spec: &ServiceSpec) {
         for (_, host) in &mut self.hosts {
             host.listed = false;
         }
-        let slots: BTreeMap<HostId, u32> = slots_of(&self.hosts);
-        self.order.clear();
-        for (position, host) in (0..).zip(&spec.hosts) {
-            let slot = if let Some(slot) = slots.get(&host.id).copied() {
+        let known: BTreeMap<HostId, u32> = slots_of(&self.hosts);
+        self.list.clear();
+        for host in &spec.hosts {
+            let slot = if let Some(slot) = known.get(&host.id).copied() {
                 let known = &mut self.hosts[slot as usize];
                 known.take_over(host);
-                (known.position, known.listed) = (position, true);
+                known.listed = true;
                 slot
             } else {
-                u32::try_from(self.hosts.insert(Host::new(host, position))).unwrap_or(u32::MAX)
+                u32::try_from(self.hosts.insert(Host::new(host))).unwrap_or(u32::MAX)
             };
-            self.order.push(slot);
+            self.list.push(slot);
         }
         self.hosts.retain(|_, host| host.listed || host.open_here > 0);
-        self.rotation.free_any();
-        true
+        self.ids = self.list.iter().map(|slot| (self.hosts[*slot as usize].id, *slot)).collect();
+        self.ids.sort_unstable();
+        self.rank();
+        self.rules.rotation.free_any();
     }
 
-    /// Chooses a host of this class that is not barred and takes a place at it. Returns its slot.
-    pub(super) fn choose(&mut self, now: Moment, barred: Barred<'_>, class: Class, rng: &mut Rng) -> Option<u32> {
-        if let Some(index) = &mut self.index {
-            let Self { hosts, order, rotation, .. } = self;
-            let position = index.choose(class, &Candidates { hosts, order, rotation, barred, now, class }, rng)?;
-            let slot = self.order[position];
-            self.hosts[slot as usize].open_here += 1;
-            return Some(slot);
+    /// Gives each listed host its tier and its place there. Tiers whose level stays keep what they know.
+    fn rank(&mut self) {
+        let mut before: BTreeMap<Level, Tier> = self.tiers.drain(..).map(|tier| (tier.level, tier)).collect();
+        let levels: BTreeSet<Level> = self.list.iter().map(|slot| self.hosts[*slot as usize].level).collect();
+        let kind = self.rules.kind;
+        for (rank, level) in levels.iter().enumerate() {
+            let mut tier = before.remove(level).unwrap_or_else(|| Tier::new(*level, kind));
+            tier.roll.order.clear();
+            tier.roll.rank = rank;
+            self.tiers.push(tier);
         }
-        for _ in 0..ROUNDS {
-            let (scheduler, candidates) = self.split(now, barred, class);
-            let choice = scheduler.pick(&candidates, rng)?;
-            let slot = self.order[choice.position];
-            let host = &mut self.hosts[slot as usize];
-            if choice.open.map_or_else(|| host.try_open(), |open| host.counters.try_open_at(open)) {
-                host.open_here += 1;
-                return Some(slot);
-            }
+        let ranks: BTreeMap<Level, u32> = levels.into_iter().zip(0..).collect();
+        for slot in &self.list {
+            let host = &mut self.hosts[*slot as usize];
+            host.rank = ranks.get(&host.level).copied().unwrap_or(0);
+            let order = &mut self.tiers[host.rank as usize].roll.order;
+            host.position = u32::try_from(order.len()).unwrap_or(u32::MAX);
+            order.push(*slot);
         }
-        // Others were faster every time: any host will do.
-        let candidates = Candidates { class, ..self.candidates(now, barred) };
-        let taken = |position: &usize| candidates.is_usable(*position) && candidates.host(*position).try_open();
-        let slot = self.order[(0..candidates.len()).find(taken)?];
-        self.hosts[slot as usize].open_here += 1;
+    }
+
+    /// Chooses a host of this role and class where the client was not yet, of the lowest level that has one, and takes a
+    /// place at it. Returns its slot.
+    pub(super) fn choose(&mut self, role: Role, class: Class, wish: &Wish<'_>, rng: &mut Rng) -> Option<u32> {
+        let Self { hosts, tiers, rules, .. } = self;
+        let mut tiers = tiers.iter_mut().filter(|tier| tier.level.role == role);
+        let slot = tiers.find_map(|tier| tier.choose(hosts, rules, (wish, class), rng))?;
+        hosts[slot as usize].open_here += 1;
         Some(slot)
     }
 
-    /// Takes a place at this host if it is still listed, wanted and has room, whatever its state. Returns its slot.
-    pub(super) fn choose_again(&mut self, id: HostId, client: Option<IpAddr>) -> Option<u32> {
-        let slot = match &self.index {
-            Some(index) => self.order[index.position(id)?],
-            None => *self.order.iter().find(|slot| self.hosts[**slot as usize].id == id)?,
-        };
-        let host = &mut self.hosts[slot as usize];
-        if host.weight == 0 || !host.permits(client) || !host.try_open() {
-            return None;
-        }
+    /// Takes a place at this host if it is still listed, wanted, of these roles, for this client and has room, whatever its
+    /// state. Returns its slot.
+    pub(super) fn choose_again(&mut self, id: HostId, roles: &[Role], client: Option<IpAddr>) -> Option<u32> {
+        let slot = self.slot(id).filter(|_| self.is_wanted(id, roles, client))?;
+        self.hosts[slot as usize].try_open().then(|| self.taken(slot))
+    }
+
+    /// Takes a place for a client whose own host this is, if nothing is known against it and the client was not there.
+    /// Where others wait, only the places that are not for them come into question. Returns its slot.
+    pub(super) fn choose_own(&mut self, id: HostId, wish: &Wish<'_>, is_queued: bool) -> Option<u32> {
+        let slot = self.slot(id)?;
+        let host = &self.hosts[slot as usize];
+        let may = host.level.role == Role::Normal && host.is_sound(wish.now) && !wish.bars(host);
+        let first_come = is_queued && !host.is_full();
+        (may && !first_come && host.try_open_own()).then(|| self.taken(slot))
+    }
+
+    fn taken(&mut self, slot: u32) -> u32 {
+        let Self { hosts, tiers, .. } = self;
+        let host = &mut hosts[slot as usize];
         host.open_here += 1;
-        Some(slot)
+        tiers[host.rank as usize].on_taken(host);
+        slot
     }
 
-    /// Whether a host of any class that is not barred could be chosen now.
-    pub(super) fn has_choice(&self, now: Moment, barred: Barred<'_>) -> bool {
-        let candidates = self.candidates(now, barred);
-        if let Some(index) = &self.index {
-            return index.has_choice(&candidates);
-        }
-        Class::ALL.into_iter().any(|class| {
-            let candidates = Candidates { class, ..candidates };
-            (0..candidates.len()).any(|position| candidates.is_usable(position))
-        })
+    fn slot(&self, id: HostId) -> Option<u32> {
+        let found = self.ids.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(self.ids[found].1)
+    }
+
+    /// Whether this client may be sent to this host as one of these roles, if not now: it is listed, its weight is not 0,
+    /// and its access list permits it.
+    pub(super) fn is_wanted(&self, id: HostId, roles: &[Role], client: Option<IpAddr>) -> bool {
+        let host = self.slot(id).map(|slot| &self.hosts[slot as usize]);
+        host.is_some_and(|host| host.weight > 0 && roles.contains(&host.level.role) && host.permits(client))
     }
 
     /// Whether a host of the list may not be for everybody.
-    pub(super) fn has_lists(&self) -> bool {
+    pub(super) const fn has_lists(&self) -> bool {
         self.has_lists
     }
 
-    /// Whether this client may go to no host at all that takes new connections.
-    pub(super) fn denies(&self, client: Option<IpAddr>) -> bool {
-        let mut wanted = self.order.iter().map(|slot| &self.hosts[*slot as usize]).filter(|host| host.weight > 0);
-        self.has_lists && wanted.all(|host| !host.permits(client))
+    /// Whether this client may go to no host at all of these roles that takes new connections.
+    pub(super) fn denies(&self, roles: &[Role], client: Option<IpAddr>) -> bool {
+        let hosts = self.list.iter().map(|slot| &self.hosts[*slot as usize]);
+        let mut wanted = hosts.filter(|host| host.weight > 0 && roles.contains(&host.level.role)).peekable();
+        self.has_lists && wanted.peek().is_some() && wanted.all(|host| !host.permits(client))
     }
 
-    /// Whether a host that is up and not barred only lacks room.
-    pub(super) fn has_full(&self, now: Moment, barred: Barred<'_>) -> bool {
-        let candidates = self.candidates(now, barred);
-        if let Some(index) = &self.index {
-            return index.has_full(&candidates);
-        }
-        (0..candidates.len()).any(|position| {
-            let host = candidates.host(position);
-            host.weight > 0 && host.status == HostStatus::Up && host.is_full() && !candidates.is_barred(position)
-        })
+    /// Whether this host is listed, wanted and not known to be down.
+    pub(super) fn is_up(&self, id: HostId) -> bool {
+        let host = self.slot(id).map(|slot| &self.hosts[slot as usize]);
+        host.is_some_and(|host| host.weight > 0 && host.status == HostStatus::Up)
+    }
+
+    /// Whether this host could take clients, if not as fast as usual.
+    pub(super) fn is_slow_at_worst(&self, now: Moment, id: HostId) -> bool {
+        let host = self.slot(id).map(|slot| &self.hosts[slot as usize]);
+        self.is_up(id) && host.is_some_and(|host| !host.is_full() && !host.counters.has_failed(now))
+    }
+
+    /// Whether this host is in the list.
+    pub(super) fn is_listed(&self, id: HostId) -> bool {
+        self.slot(id).is_some()
+    }
+
+    /// The host that hashing gives the client with this hash, whatever its state.
+    pub(super) fn winner(&self, client: u64) -> Option<HostId> {
+        self.tiers.first().and_then(|tier| tier.winner(&self.hosts, client))
+    }
+
+    /// Whether a host of any class and of these roles where the client was not yet could be chosen now.
+    pub(super) fn has_choice(&self, roles: &[Role], wish: &Wish<'_>) -> bool {
+        self.of(roles).any(|tier| tier.has_choice(&self.hosts, &self.rules, wish))
+    }
+
+    /// Whether a host of these roles that is up, and where the client was not yet, only lacks room.
+    pub(super) fn has_full(&self, roles: &[Role], wish: &Wish<'_>) -> bool {
+        self.of(roles).any(|tier| tier.has_full(&self.hosts, &self.rules, wish))
+    }
+
+    fn of(&self, roles: &[Role]) -> impl Iterator<Item = &Tier> {
+        self.tiers.iter().filter(|tier| roles.contains(&tier.level.role))
+    }
+
+    /// Whether the address of a client decides where it goes.
+    pub(super) const fn hashes(&self) -> bool {
+        self.rules.hashes()
     }
 
     /// Gives a place back. `awaited`: clients wait for one.
     pub(super) fn release(&mut self, slot: u32, awaited: impl FnOnce() -> bool) {
-        let host = &mut self.hosts[slot as usize];
+        let Self { hosts, tiers, rules, .. } = self;
+        let host = &mut hosts[slot as usize];
         host.open_here -= 1;
-        if matches!(self.kind, SchedulerKind::LeastConnsRr | SchedulerKind::WeightLc) {
-            host.counters.closed_ticket.store(self.rotation.next_ticket(), Relaxed);
+        if matches!(rules.kind, SchedulerKind::LeastConnsRr | SchedulerKind::WeightLc) {
+            host.counters.closed_ticket.store(rules.rotation.next_ticket(), Relaxed);
         }
-        Self::give_back(host, &self.rotation, awaited);
-        if !host.listed {
-            if host.open_here == 0 {
-                self.hosts.remove(slot as usize);
-            }
-        } else if let Some(index) = &mut self.index {
-            index.on_released(host.position as usize, host);
+        Self::give_back(host, &rules.rotation, awaited);
+        if host.listed {
+            tiers[host.rank as usize].on_released(host);
+        } else if host.open_here == 0 {
+            hosts.remove(slot as usize);
         }
     }
 
     /// Gives a place back for a reactor that has panicked.
     pub(super) fn abandon(&self, slot: u32) {
-        Self::give_back(&self.hosts[slot as usize], &self.rotation, || true);
+        Self::give_back(&self.hosts[slot as usize], &self.rules.rotation, || true);
     }
 
     fn give_back(host: &Host, rotation: &Rotation, awaited: impl FnOnce() -> bool) {
@@ -243,14 +286,19 @@ impl Pool {
 
     /// The host showed that it is well.
     pub(super) fn cleared(&mut self, slot: u32) {
-        let host = &self.hosts[slot as usize];
-        if let Some(index) = self.index.as_mut().filter(|_| host.listed) {
-            index.on_cleared(host.position as usize, host);
+        let Self { hosts, tiers, .. } = self;
+        let host = &hosts[slot as usize];
+        if host.listed {
+            tiers[host.rank as usize].on_cleared(host);
         }
     }
 
     pub(super) fn host(&self, slot: u32) -> &Host {
         &self.hosts[slot as usize]
+    }
+
+    pub(super) fn tiers(&self) -> &[Tier] {
+        &self.tiers
     }
 
     /// Every host known here with its slot, those that left the list included.
@@ -260,21 +308,6 @@ impl Pool {
 
     /// How often a full host of the group got room.
     pub(super) fn freed(&self) -> u64 {
-        self.rotation.freed()
-    }
-
-    fn candidates<'a>(&'a self, now: Moment, barred: Barred<'a>) -> Candidates<'a> {
-        let class = Class::Sound;
-        Candidates { hosts: &self.hosts, order: &self.order, rotation: &self.rotation, barred, now, class }
-    }
-
-    fn split<'a>(
-        &'a mut self,
-        now: Moment,
-        barred: Barred<'a>,
-        class: Class,
-    ) -> (&'a mut dyn Scheduler, Candidates<'a>) {
-        let Self { hosts, order, rotation, scheduler, .. } = self;
-        (scheduler.as_mut(), Candidates { hosts, order, rotation, barred, now, class })
+        self.rules.rotation.freed()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::candidates::Barred;
 use crate::model::address::Endpoint;
 use crate::model::clients::Place;
 use crate::model::id::HostId;
@@ -53,6 +52,8 @@ pub(super) struct Tried {
     pub(super) ever_local: bool,
     /// Those among them that had more to accept than they could, since the last pause.
     pub(super) busy: Vec<HostId>,
+    /// The one host that is tried again, for a stubborn service.
+    pub(super) only: Option<HostId>,
 }
 
 impl Tried {
@@ -73,6 +74,9 @@ pub(super) struct Session<T> {
     pub(super) io: T,
     pub(super) host: u32,
     pub(super) state: State,
+    pub(super) is_denied: bool,
+    /// Whether the table has another host for its client because of this attempt.
+    pub(super) has_moved: bool,
     pub(super) opened: Moment,
     /// A wake-up that the shell asked for, or [`NEVER`].
     pub(super) wake: Moment,
@@ -85,10 +89,8 @@ pub(super) struct Session<T> {
 }
 
 impl<T> Session<T> {
-    /// Where its client may not go.
-    pub(super) fn barred(&self) -> Barred<'_> {
-        let tried = self.tried.as_ref().map_or(&[][..], |tried| &tried.hosts);
-        Barred { tried, client: self.client.ip() }
+    pub(super) fn tried(&self) -> &[HostId] {
+        self.tried.as_ref().map_or(&[], |tried| &tried.hosts)
     }
 
     pub(super) fn tried_mut(&mut self) -> &mut Tried {

@@ -19,6 +19,8 @@ pub struct View<'a, T> {
     pub host: Option<(HostId, Endpoint)>,
     /// Its client.
     pub client: Endpoint,
+    /// Whether it is denied access, so that only hosts for abuse are for it.
+    pub is_denied: bool,
     /// How far it has come.
     pub state: State,
     /// When it was opened.
@@ -43,6 +45,7 @@ impl<T> Balancer<T> {
             service: service.spec.id,
             host: host.map(|host| (host.id, host.addr)),
             client: session.client,
+            is_denied: session.is_denied,
             state: session.state,
             opened: session.opened,
             since: session.since,

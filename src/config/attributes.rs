@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use super::access;
+use super::policy;
 use super::sockets;
+use super::sticky;
 use super::value::{show_nets, show_time};
 use super::{Access, Control, Group, Host, Listen, Manager, Service, User, Web};
 use crate::model::scheduler::SchedulerKind;
@@ -22,6 +24,7 @@ pub(super) fn service(service: &Service) -> Shown {
         ("fin-timeout", service.fin_timeout.map(show_time)),
         ("max-connections", service.max_connections.map(|max| max.to_string())),
         ("access-log", (!service.access_log).then(|| String::from("false"))),
+        ("stubborn", service.stubborn.then(|| String::from("true"))),
     ]);
     shown.extend(access::shown_entrance(&service.entrance));
     shown
@@ -43,6 +46,8 @@ pub(super) fn listen(listen: &Listen) -> Shown {
 pub(super) fn group(group: &Group) -> Shown {
     let scheduler = unless(group.scheduler, SchedulerKind::default()).map(|kind| kind.to_string());
     let mut shown = given([("name", Some(group.name.clone())), ("scheduler", scheduler)]);
+    shown.extend(sticky::shown(&group.sticky));
+    shown.extend(policy::shown_group(&group.policy));
     shown.extend(sockets::shown_connect(&group.connect));
     shown
 }
@@ -57,6 +62,8 @@ pub(super) fn host(host: &Host) -> Shown {
         ("state", unless(host.state, AdminState::Up).map(|state| state.name().to_owned())),
         ("acl", host.acl.clone()),
     ]);
+    shown.extend(policy::shown_host(&host.policy));
+    shown.extend(unless(host.state, AdminState::Up).map(|state| ("state", state.name().to_owned())));
     shown.extend(sockets::shown_connect(&host.connect));
     shown
 }

@@ -33,11 +33,13 @@ mod diff;
 mod error;
 mod guard;
 mod logs;
+mod policy;
 mod read;
 mod rewrite;
 mod save;
 mod schema;
 mod sockets;
+mod sticky;
 mod suggest;
 mod summary;
 #[cfg(test)]
@@ -58,6 +60,7 @@ use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
+use crate::model::sticky::StickyRules;
 
 pub use access::{Acl, Entrance};
 pub use change::{apply, find_host};
@@ -65,6 +68,7 @@ pub use current::Current;
 pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
 pub use logs::{AccessLog, LineFormat, LogTarget, StatusFile};
+pub use policy::{GroupPolicy, HostPolicy};
 pub use read::{load, parse};
 pub use rewrite::rewrite;
 pub use save::{SaveError, Saved, save};
@@ -190,6 +194,9 @@ pub struct Service {
     pub access_log: bool,
     /// Who may come in, and how connections end.
     pub entrance: Entrance,
+    /// Whether a client whose host fails is closed instead of being offered another one, as far as the group does not
+    /// say.
+    pub stubborn: bool,
 }
 
 /// A listener.
@@ -228,6 +235,10 @@ pub struct Group {
     pub name: String,
     /// How a host is chosen.
     pub scheduler: SchedulerKind,
+    /// How its clients find their host again.
+    pub sticky: StickyRules,
+    /// What becomes of hosts that fail, and of their clients.
+    pub policy: GroupPolicy,
     /// How to connect to its hosts, as far as they do not say so themselves; the command line says the rest.
     pub connect: ConnectOptions,
     /// Names unique in the group. A file has at least one.
@@ -245,6 +256,8 @@ pub struct Host {
     pub weight: u32,
     /// Most open connections.
     pub max: Option<u32>,
+    /// Its turn among others.
+    pub policy: HostPolicy,
     /// What the operator wants of it.
     pub state: AdminState,
     /// The access list of clients that it may serve; none: all.

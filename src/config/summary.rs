@@ -3,9 +3,11 @@
 use std::fmt;
 
 use super::access;
+use super::policy;
 use super::sockets;
 use super::value::show_time;
 use super::{Config, Group, Host, Listen, Manager, Service};
+use crate::model::sticky::StickyMode;
 
 /// Lines of a summary, for files of any size.
 const LINES_MAX: usize = 24;
@@ -113,7 +115,12 @@ fn group_line(group: &Group, width: usize) -> String {
     let hosts = list(group.hosts.iter().map(host));
     let connect = options(&sockets::shown_connect(&group.connect));
     let connect = if connect.is_empty() { connect } else { format!("  ({connect})") };
-    format!("{:<width$}  {:<12}  {hosts}{connect}", cut(&group.name), group.scheduler)
+    let scheduler = match group.sticky.mode {
+        StickyMode::Off => group.scheduler.to_string(),
+        StickyMode::Table => format!("{},sticky", group.scheduler),
+        StickyMode::Hash => format!("{},hash", group.scheduler),
+    };
+    format!("{:<width$}  {scheduler:<12}  {hosts}{connect}", cut(&group.name))
 }
 
 fn listen(listen: &Listen) -> String {
@@ -134,10 +141,12 @@ fn options(shown: &[(&'static str, String)]) -> String {
 fn host(host: &Host) -> String {
     let weight = if host.weight == 1 { String::new() } else { format!(" weight {}", host.weight) };
     let max = host.max.map_or_else(String::new, |max| format!(" max {max}"));
+    let policy = options(&policy::shown_host(&host.policy));
+    let policy = if policy.is_empty() { policy } else { format!(" {policy}") };
     let connect = options(&sockets::shown_connect(&host.connect));
     let connect = if connect.is_empty() { connect } else { format!(" {connect}") };
     let acl = host.acl.as_ref().map_or_else(String::new, |acl| format!(" acl {}", cut(acl)));
-    format!("{} {}{weight}{max}{acl}{connect}", cut(&host.name), host.address)
+    format!("{} {}{weight}{max}{policy}{acl}{connect}", cut(&host.name), host.address)
 }
 
 /// The lines below the services.

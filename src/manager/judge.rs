@@ -1,6 +1,6 @@
 //! The manager's judgement of hosts: reports and probes in, status changes and new probes out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::PROBE_TIMEOUT_MAX;
 use crate::model::outcome::{Blame, Fault};
 use crate::model::report::Report;
+use crate::model::role::Role;
 use crate::model::status::{AdminState, HostStatus};
 use crate::model::time::Moment;
 
@@ -107,24 +108,36 @@ impl Manager {
         for (number, group) in service.groups.iter().enumerate() {
             for host in group.entries.iter().flat_map(|entry| &entry.hosts) {
                 if let Some(known) = self.registry.hosts.get_mut(host) {
-                    known.health.watch(now, Some(number) == service.config.enabled, &self.rules);
+                    let rules = known.rules(&self.rules);
+                    known.health.watch(now, Some(number) == service.config.enabled, &rules);
                     self.probes.plan(*host, known.next_probe());
                 }
             }
         }
     }
 
-    /// Probes the hosts of a service eagerly while none of those that could serve is up. Draining ones are not asked.
+    /// Probes the hosts of a service eagerly while none of those that could serve in the same role is up. Draining ones
+    /// are not asked.
     pub(super) fn settle_eagerness(&mut self, now: Moment, id: ServiceId) {
         let Some(service) = self.registry.services.get(&id) else { return };
-        let candidates: BTreeSet<HostId> =
-            service.serving().filter(|(_, config)| is_wanted(config)).map(|(host, _)| host).collect();
-        let is_down = |id| self.registry.hosts.get(id).is_some_and(|host| host.health.status() == HostStatus::Down);
-        let none_left = candidates.iter().all(is_down);
+        let candidates: BTreeMap<HostId, Role> = service
+            .serving()
+            .filter(|(_, config)| is_wanted(config))
+            .map(|(id, host)| (id, host.policy.role))
+            .collect();
+        // Who is kept out serves nobody, whatever it answers.
+        let is_up = |id| {
+            self.registry
+                .hosts
+                .get(id)
+                .is_some_and(|host| host.health.status() == HostStatus::Up && host.kept_out.is_none())
+        };
+        let served: BTreeSet<Role> = candidates.iter().filter(|(id, _)| is_up(id)).map(|(_, role)| *role).collect();
         for host in service.groups.iter().flat_map(|group| &group.entries).flat_map(|entry| &entry.hosts) {
             let Some(known) = self.registry.hosts.get_mut(host) else { continue };
             if known.health.status() == HostStatus::Down {
-                known.health.set_eager(now, none_left && candidates.contains(host));
+                let none_left = candidates.get(host).is_some_and(|role| !served.contains(role));
+                known.health.set_eager(now, none_left);
                 self.probes.plan(*host, known.next_probe());
             }
         }
@@ -139,7 +152,8 @@ impl Manager {
     ) {
         let Some(host) = self.registry.hosts.get_mut(&id) else { return };
         let (old, since) = (host.health.status(), host.health.since());
-        let why = event(host, &self.rules);
+        let rules = host.rules(&self.rules);
+        let why = event(host, &rules);
         self.probes.plan(id, host.next_probe());
         let (service, new) = (host.at.service, host.health.status());
         if let Some(why) = why {

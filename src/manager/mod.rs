@@ -4,14 +4,16 @@
 //! probes find, expands names to addresses, and publishes each service whole when reactors would see a difference. It
 //! has no clock, no sockets, no files and no threads, so that a simulation can drive it.
 //!
-//! - `judge` turns reports and probes into status changes, with one `health` a host and the plan of all `probes`;
+//! - `judge` turns reports and probes into status changes, with one `health` a host and the plan of all `probes`; `blacklist`
+//!   keeps hosts out for a time;
 //! - `registry` holds what is configured and what outlives a reload, with `lists` for access; `names` what host names resolved to;
 //! - `publication` makes of it what reactors see, for a group of many hosts not more often than they can follow;
-//!   `changes`, `line`, `counter_lines` and `loop_table` make what people read, `view` what programs do.
+//!   `sticky` shows and forgets the clients of tables; `changes`, `line`, `counter_lines` and `loop_table` make what people read, `view` what programs do.
 //!
 //! [`run`] is the thread around it, and all that touches the system. The data plane goes on with what it knows when the
 //! manager stalls.
 
+mod blacklist;
 mod changes;
 mod counter_lines;
 mod effect;
@@ -25,6 +27,7 @@ mod probes;
 mod publication;
 mod registry;
 pub mod run;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -47,6 +50,7 @@ pub use changes::Changes;
 pub use effect::{Effect, Event};
 pub use health::Health;
 pub use publication::Settings;
+pub use sticky::StickyFilter;
 
 use line::{Limiter, Quoted, Seconds, Value, status_word};
 use names::{NameState, Names};
@@ -65,6 +69,8 @@ pub struct Manager {
     names: Names,
     probes: Probes,
     paused: Limiter<(ReactorId, Option<i32>)>,
+    /// Hosts that operators keep out for a time.
+    kept_out: blacklist::Ends,
     /// Services of which something changed since they were last looked at.
     dirty: BTreeSet<ServiceId>,
     effects: Vec<Effect>,
@@ -89,6 +95,7 @@ impl Manager {
             names: Names::default(),
             probes: Probes::default(),
             paused: Limiter::default(),
+            kept_out: blacklist::Ends::default(),
             dirty: BTreeSet::new(),
             effects: Vec::new(),
         }
@@ -140,6 +147,7 @@ impl Manager {
         while let Some(host) = self.probes.next_lost(now) {
             self.on_probe_lost(now, host);
         }
+        self.end_blacklists(now);
         if let Some((item, suppressed)) = self.paused.take_due(now) {
             self.tell_paused(item, suppressed);
         }
@@ -159,7 +167,12 @@ impl Manager {
     pub fn next_deadline(&self) -> Option<Moment> {
         let lost = self.registry.services.values();
         let lost = lost.flat_map(|service| [service.lost.next_deadline(), service.refused.next_deadline()]).flatten();
-        let others = [self.probes.next_deadline(), self.names.next_deadline(), self.paused.next_deadline()];
+        let others = [
+            self.probes.next_deadline(),
+            self.names.next_deadline(),
+            self.paused.next_deadline(),
+            self.kept_out.next_deadline(),
+        ];
         let gathering = self.dirty.iter().filter_map(|id| Some(self.registry.services.get(id)?.gathers_until));
         others.into_iter().flatten().chain(lost).chain(gathering).min()
     }

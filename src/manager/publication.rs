@@ -8,6 +8,7 @@ use crate::config;
 use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::limits::{EXACT_HOSTS_MAX, PUBLISH_PAUSE_PER_HOST};
+use crate::model::role::Level;
 use crate::model::service::{Entrance, HostSpec, ServiceSpec};
 use crate::model::socket_options::{ConnectOptions, Outbound};
 use crate::model::status::AdminState;
@@ -51,13 +52,16 @@ impl Registry {
 
     fn spec(&self, id: ServiceId, service: &Service, settings: &Settings) -> ServiceSpec {
         let config = &service.config;
-        let serving = config.enabled.map(|at| (config.groups[at].scheduler, &service.groups[at].rotation));
-        let (scheduler, rotation) = serving.map(|(kind, rotation)| (kind, Arc::clone(rotation))).unwrap_or_default();
+        let group = config.enabled.map(|at| &config.groups[at]);
+        let state = config.enabled.map(|at| &service.groups[at]);
         ServiceSpec {
             id,
             generation: 1,
             name: Arc::clone(&service.name),
-            scheduler,
+            scheduler: group.map(|group| group.scheduler).unwrap_or_default(),
+            sticky: group.map(|group| group.sticky).unwrap_or_default(),
+            table: state.and_then(|state| state.table.clone()),
+            is_stubborn: group.and_then(|group| group.policy.stubborn).unwrap_or(config.stubborn),
             hosts: service.serving().filter_map(|(host, config)| self.host_spec(host, config, settings)).collect(),
             connect_timeout: config.connect_timeout.unwrap_or(settings.connect_timeout),
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
@@ -66,7 +70,7 @@ impl Registry {
             access_log: config.access_log,
             entrance: self.entrance(service),
             fastclose: config.entrance.fastclose,
-            rotation,
+            rotation: state.map(|state| Arc::clone(&state.rotation)).unwrap_or_default(),
             counters: Arc::clone(&service.counters),
         }
     }
@@ -79,12 +83,16 @@ impl Registry {
     fn host_spec(&self, id: HostId, config: &config::Host, settings: &Settings) -> Option<HostSpec> {
         let host = self.hosts.get(&id)?;
         // Reactors know one way to give a host nothing new.
-        let weight = if config.state == AdminState::Up { config.weight } else { 0 };
+        let is_wanted = config.state == AdminState::Up && host.kept_out.is_none();
+        let weight = if is_wanted { config.weight } else { 0 };
         Some(HostSpec {
             id,
             addr: host.addr,
             weight,
+            share: config.weight,
             max: config.max,
+            hard: config.policy.hard,
+            level: Level { role: config.policy.role, prio: config.policy.prio },
             status: host.health.status(),
             may_meet_itself: may_meet_itself(host.addr, host.outbound.as_deref(), settings),
             acl: self.acl(config.acl.as_deref()),
@@ -105,6 +113,9 @@ fn pause(hosts: usize) -> Duration {
 /// Whether reactors would see no difference. Another group means other hosts, and with them another rotation.
 fn same(a: &ServiceSpec, b: &ServiceSpec) -> bool {
     a.scheduler == b.scheduler
+        && a.sticky == b.sticky
+        && a.table.as_ref().map(Arc::as_ptr) == b.table.as_ref().map(Arc::as_ptr)
+        && a.is_stubborn == b.is_stubborn
         && a.connect_timeout == b.connect_timeout
         && a.idle_timeout == b.idle_timeout
         && a.fin_timeout == b.fin_timeout
@@ -119,7 +130,9 @@ fn same(a: &ServiceSpec, b: &ServiceSpec) -> bool {
 /// An identity fixes the address and the counters.
 fn same_host(a: &HostSpec, b: &HostSpec) -> bool {
     let same_rules = is_one(&a.outbound, &b.outbound) && is_one(&a.acl, &b.acl);
-    a.id == b.id && a.weight == b.weight && a.max == b.max && a.status == b.status && same_rules
+    (a.id, a.weight, a.share, a.status) == (b.id, b.weight, b.share, b.status)
+        && (a.max, a.hard, a.level) == (b.max, b.hard, b.level)
+        && same_rules
 }
 
 fn same_entrance(a: &Entrance, b: &Entrance) -> bool {

@@ -6,17 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{self, Address, Config};
 use crate::model::access::Acl;
 use crate::model::address::Endpoint;
 use crate::model::clients::{ClientLimits, ClientTable};
-use crate::model::counters::{HostCounters, Rotation, ServiceCounters};
+use crate::model::counters::{HostCounters, ServiceCounters};
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
+use crate::model::rotation::Rotation;
 use crate::model::service::ServiceSpec;
 use crate::model::socket_options::{ConnectOptions, Outbound};
 use crate::model::status::{AdminState, HostStatus};
+use crate::model::sticky::{StickyMode, StickyRules, StickyTable};
 use crate::model::time::Moment;
 
 use super::changes::Changes;
@@ -63,6 +66,8 @@ pub(super) struct Service {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) rotation: Arc<Rotation>,
+    /// Where its clients are, if a table remembers that.
+    pub(super) table: Option<Arc<StickyTable>>,
     /// As in the configuration.
     pub(super) entries: Vec<Entry>,
 }
@@ -94,6 +99,11 @@ pub(super) struct Host {
     /// Why it has the status that it has; empty as long as nothing has happened.
     pub(super) why: String,
     pub(super) admin: AdminState,
+    /// Least time that it stays out when it has failed, if that is not as for all.
+    pub(super) checktime: Option<Duration>,
+    /// Until when an operator keeps it out, and how often one did.
+    pub(super) kept_out: Option<Moment>,
+    pub(super) times_kept_out: u64,
     pub(super) outbound: Option<Arc<Outbound>>,
 }
 
@@ -190,6 +200,7 @@ impl Registry {
             let host = self.hosts.entry(id).or_insert_with(|| Host::new(now, id, at, addr));
             host.at = at;
             host.admin = group.hosts[at.entry].state;
+            host.checktime = group.hosts[at.entry].policy.blacklist.or(group.policy.blacklist);
             host.take_connect(&connect);
             entry.hosts.push(id);
         }
@@ -304,9 +315,7 @@ impl Service {
             .iter()
             .map(|group| match old.remove(&group.name) {
                 Some((known, before)) => known.carried_over(now, &before, group),
-                None => {
-                    Group { rotation: Arc::default(), entries: group.hosts.iter().map(|_| Entry::new(now)).collect() }
-                }
+                None => Group::new(now, group),
             })
             .collect();
         self.take_entrance(&config.entrance);
@@ -325,6 +334,12 @@ impl Service {
 }
 
 impl Group {
+    fn new(now: Moment, config: &config::Group) -> Self {
+        let table = table_for(&config.sticky, None);
+        let entries = config.hosts.iter().map(|_| Entry::new(now)).collect();
+        Self { rotation: Arc::default(), table, entries }
+    }
+
     fn carried_over(self, now: Moment, before: &config::Group, after: &config::Group) -> Self {
         let mut old: BTreeMap<&str, (Entry, &Address)> = before
             .hosts
@@ -337,7 +352,10 @@ impl Group {
             Some((entry, _)) => Entry { hosts: entry.hosts, ..Entry::new(now) },
             None => Entry::new(now),
         });
-        Self { rotation: self.rotation, entries: entries.collect() }
+        // What counts as one client decides what the table's keys are.
+        let same_clients = before.sticky.prefixes == after.sticky.prefixes;
+        let table = table_for(&after.sticky, self.table.filter(|_| same_clients));
+        Self { rotation: self.rotation, table, entries: entries.collect() }
     }
 }
 
@@ -356,8 +374,16 @@ impl Host {
             health: Health::new(now, id.0),
             why: String::new(),
             admin: AdminState::Up,
+            checktime: None,
+            kept_out: None,
+            times_kept_out: 0,
             outbound: None,
         }
+    }
+
+    /// The rules as they are for it.
+    pub(super) fn rules(&self, rules: &config::Manager) -> config::Manager {
+        config::Manager { checktime: self.checktime.unwrap_or(rules.checktime), ..rules.clone() }
     }
 
     /// When to probe it. What is out of service is left alone.
@@ -371,6 +397,17 @@ impl Host {
         if known.unwrap_or(&ConnectOptions::default()) != connect {
             self.outbound = Outbound::new(self.addr, connect.clone()).map(Arc::new);
         }
+    }
+}
+
+/// The table that the rules ask for: the known one, or another one with what that knows.
+fn table_for(rules: &StickyRules, known: Option<Arc<StickyTable>>) -> Option<Arc<StickyTable>> {
+    let size = usize::try_from(rules.size).unwrap_or(usize::MAX);
+    match (rules.mode, known) {
+        (StickyMode::Off | StickyMode::Hash, _) => None,
+        (StickyMode::Table, Some(table)) if table.size() == size => Some(table),
+        (StickyMode::Table, Some(table)) => Some(Arc::new(table.resized(rules.size))),
+        (StickyMode::Table, None) => Some(Arc::new(StickyTable::new(rules.size))),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::{self, Address};
 use crate::model::address::Endpoint;
 use crate::model::counters::HostCounters;
 use crate::model::id::{HostId, ServiceId};
+use crate::model::role::Level;
 use crate::model::snapshot::{GroupView, HostView, ListenerView, ServiceView};
 use crate::model::status::HostStatus;
 use crate::model::time::Moment;
@@ -14,6 +15,7 @@ use crate::model::time::Moment;
 use super::Manager;
 use super::names::NameState;
 use super::registry::{Entry, Host, Service};
+use super::sticky;
 
 impl Manager {
     /// Every service, in the order of the configuration. Where its listeners are bound is for the shell to say.
@@ -38,10 +40,11 @@ impl Manager {
         (name, group, host)
     }
 
-    /// Takes the hosts of this name back without a probe. Returns how many were down.
+    /// Takes the hosts of this name back without a probe, and ends their blacklist. Returns how many were out.
     pub fn take_back(&mut self, now: Moment, service: &str, group: &str, host: &str) -> usize {
         let ids = self.host_ids(service, group, host);
-        let mut back = 0;
+        let kept_out = self.blacklist(now, &ids, Duration::ZERO);
+        let mut back = kept_out;
         for id in ids {
             let mut was_down = false;
             self.with_health(now, id, |host, rules| {
@@ -49,7 +52,7 @@ impl Manager {
                 host.counters.clear_suspicion();
                 host.health.take_back(now, rules).map(|_| "taken back by hand".to_owned())
             });
-            back += usize::from(was_down);
+            back += usize::from(was_down && kept_out == 0);
         }
         self.settle(now);
         back
@@ -99,7 +102,9 @@ impl Manager {
             }
         }
         let enabled = service.config.enabled == Some(at);
-        GroupView { name: group.name.clone(), enabled, scheduler: group.scheduler, hosts }
+        let sticky = sticky::state(service, at);
+        let stubborn = group.policy.stubborn.unwrap_or(service.config.stubborn);
+        GroupView { name: group.name.clone(), enabled, scheduler: group.scheduler, sticky, stubborn, hosts }
     }
 
     fn unresolved_view(&self, now: Moment, config: &config::Host, entry: &Entry) -> HostView {
@@ -122,6 +127,8 @@ fn host_view(now: Moment, config: &config::Host, host: &Host) -> HostView {
         why: host.why.clone(),
         lasted: now.since(host.health.since()),
         next_probe: host.next_probe().map(|at| at.since(now)),
+        blacklisted: host.kept_out.map(|until| until.since(now)),
+        times_blacklisted: host.times_kept_out,
         ..view(config, Some(host.addr), &host.counters)
     }
 }
@@ -136,9 +143,13 @@ fn view(config: &config::Host, addr: Option<Endpoint>, counters: &HostCounters) 
         why: String::new(),
         lasted: Duration::ZERO,
         next_probe: None,
+        blacklisted: None,
+        times_blacklisted: 0,
         weight: config.weight,
         max: config.max,
         acl: config.acl.clone(),
+        hard: config.policy.hard,
+        level: Level { role: config.policy.role, prio: config.policy.prio },
         open: counters.open(),
         total: counters.established.load(Relaxed),
         failed: counters.failed.load(Relaxed),

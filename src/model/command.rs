@@ -12,6 +12,7 @@ use super::change::{Change, HostRef, Refusal};
 use super::event::Event;
 use super::session::{SessionInfo, SessionName};
 use super::snapshot::Snapshot;
+use super::sticky::{StickyList, StickySearch};
 
 /// Front-end to manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,14 @@ pub enum Command {
     },
     /// Take a failed host back now, without a probe. Legal at any time; a host that is up stays so.
     Retry(HostRef),
+    /// Give a host no new clients for a time, after which it has them again; zero ends one that lasts. Its connections go
+    /// on. Legal at any time.
+    Blacklist {
+        /// The host.
+        host: HostRef,
+        /// At most [`super::limits::TIME_MAX`].
+        time: Duration,
+    },
     /// Everything there is to see. Legal at any time.
     Snapshot,
     /// The text of a configuration. Legal at any time.
@@ -56,6 +65,11 @@ pub enum Command {
     Sessions(SessionSearch),
     /// Cut sessions: both sides are reset. Legal at any time.
     Kill(Target),
+    /// List the clients that tables remember. Legal at any time.
+    Sticky(StickySearch),
+    /// Forget clients that tables remember, all where the search says nothing: the scheduler chooses for them anew. Their
+    /// connections stay. Legal at any time.
+    Forget(StickySearch),
     /// The events after this number, 0 for all that are kept. Legal at any time.
     Events {
         /// The number of the last one known.
@@ -130,6 +144,10 @@ pub enum Reply {
     Sessions(SessionList),
     /// To [`Command::Kill`]: how many were cut.
     Killed(usize),
+    /// To [`Command::Sticky`].
+    Sticky(StickyList),
+    /// To [`Command::Forget`]: how many were forgotten.
+    Forgotten(usize),
     /// To [`Command::Events`], the oldest first.
     Events(Vec<Arc<Event>>),
 }

@@ -1,10 +1,12 @@
 //! Every bound in one place, with its unit in its name.
 
 mod front;
+mod policy;
 
 use std::time::Duration;
 
 pub use front::*;
+pub use policy::*;
 
 /// Largest configuration file, in bytes: an access list of 100,000 networks fits.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 4 << 20;

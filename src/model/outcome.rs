@@ -91,7 +91,7 @@ pub enum CloseReason {
     Panicked,
     /// Cut because an operator asked for it.
     Killed,
-    /// An access list forbids the client to come, to the service or to each of its hosts.
+    /// An access list forbids the client to come, to the service or to each of its hosts, and no host for abuse took it.
     Denied,
     /// The client has as many connections as it may have, or comes too often.
     ClientLimit,

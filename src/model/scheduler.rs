@@ -22,11 +22,13 @@ pub enum SchedulerKind {
     WeightLc,
     /// Two random hosts, the one with fewer open connections per weight.
     P2c,
+    /// By the client's network, through a table of places that is the same on every director.
+    Maglev,
 }
 
 impl SchedulerKind {
     /// Every scheduler, in the order in which help texts list them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Random,
         Self::RoundRobin,
         Self::LeastConns,
@@ -35,6 +37,7 @@ impl SchedulerKind {
         Self::WeightR,
         Self::WeightLc,
         Self::P2c,
+        Self::Maglev,
     ];
 
     /// The name that Director writes.
@@ -49,6 +52,7 @@ impl SchedulerKind {
             Self::WeightR => "weightr",
             Self::WeightLc => "weightlc",
             Self::P2c => "p2c",
+            Self::Maglev => "maglev",
         }
     }
 

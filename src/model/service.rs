@@ -6,13 +6,16 @@ use std::time::Duration;
 use super::access::Acl;
 use super::address::Endpoint;
 use super::clients::{ClientLimits, ClientTable};
-use super::counters::{HostCounters, ListenerCounters, Rotation, ServiceCounters};
+use super::counters::{HostCounters, ListenerCounters, ServiceCounters};
 use super::id::{HostId, ListenerId, ServiceId};
 use super::outcome::Side;
 use super::proxy::Trust;
+use super::role::Level;
+use super::rotation::Rotation;
 use super::scheduler::SchedulerKind;
 use super::socket_options::Outbound;
 use super::status::HostStatus;
+use super::sticky::{StickyMode, StickyRules, StickyTable};
 
 /// A service as the reactors see it: the enabled group's hosts as plain addresses. It is replaced whole.
 #[derive(Clone, Debug)]
@@ -25,6 +28,12 @@ pub struct ServiceSpec {
     pub name: Arc<str>,
     /// How a host is chosen.
     pub scheduler: SchedulerKind,
+    /// How clients find their host again, and what one client is.
+    pub sticky: StickyRules,
+    /// Where the group's clients are, with [`StickyMode::Table`]; shared by all reactors, kept over publications.
+    pub table: Option<Arc<StickyTable>>,
+    /// Whether a client whose host fails is closed instead of being offered another one.
+    pub is_stubborn: bool,
     /// Hosts in the order of the file.
     pub hosts: Vec<HostSpec>,
     /// How long a client may wait until a host has accepted it, all attempts and queueing together.
@@ -97,6 +106,15 @@ impl Fastclose {
     }
 }
 
+impl ServiceSpec {
+    /// Whether some clients may be served while others wait who came before them: at a place above `max`, or at a host
+    /// that is the only one for them.
+    #[must_use]
+    pub fn has_privileges(&self) -> bool {
+        self.sticky.mode != StickyMode::Off && (self.is_stubborn || self.hosts.iter().any(|host| host.hard.is_some()))
+    }
+}
+
 /// One host address of a service.
 #[derive(Clone, Debug)]
 pub struct HostSpec {
@@ -106,8 +124,15 @@ pub struct HostSpec {
     pub addr: Endpoint,
     /// Its share, 0 to [`super::limits::WEIGHT_MAX`]; 0 gives it no new connections.
     pub weight: u32,
+    /// Its weight as configured, whatever its state: what hashing goes by, so that a drained host's clients move and no
+    /// others do.
+    pub share: u32,
     /// Most open connections over all reactors, connects in flight included.
     pub max: Option<u32>,
+    /// The same for a client whose own host this is; not below `max`, which a group without stickiness goes by alone.
+    pub hard: Option<u32>,
+    /// When it comes into question.
+    pub level: Level,
     /// The manager's judgement.
     pub status: HostStatus,
     /// Whether a connect to this address could meet itself: its port lies in the range of ephemeral ports.

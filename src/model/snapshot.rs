@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use super::access_log::AccessCounts;
 use super::address::Endpoint;
 use super::outcome::CloseReason;
+use super::role::Level;
 use super::scheduler::SchedulerKind;
 use super::status::{AdminState, HostStatus};
+use super::sticky::StickyRules;
 
 /// Times counted by their size, as a histogram had them at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,8 +131,23 @@ pub struct GroupView {
     pub enabled: bool,
     /// How a host is chosen.
     pub scheduler: SchedulerKind,
+    /// How its clients find their host again.
+    pub sticky: StickyState,
+    /// Whether a client whose host fails is closed.
+    pub stubborn: bool,
     /// In the order of the configuration, one for each address; one without an address for a name that has none.
     pub hosts: Vec<HostView>,
+}
+
+/// How a group's clients find their host again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StickyState {
+    /// The rules.
+    pub rules: StickyRules,
+    /// Clients that its table remembers.
+    pub clients: usize,
+    /// Clients that were forgotten because the table was full.
+    pub evicted: u64,
 }
 
 /// A host address.
@@ -152,12 +169,20 @@ pub struct HostView {
     pub lasted: Duration,
     /// Time until the next probe, if there will be one.
     pub next_probe: Option<Duration>,
+    /// Time left for which an operator keeps it out.
+    pub blacklisted: Option<Duration>,
+    /// How often one did.
+    pub times_blacklisted: u64,
     /// Its share.
     pub weight: u32,
     /// Most open connections.
     pub max: Option<u32>,
     /// The access list of the clients that it may serve.
     pub acl: Option<String>,
+    /// Most open connections for clients whose own host this is.
+    pub hard: Option<u32>,
+    /// When it comes into question.
+    pub level: Level,
     /// Connections, those in flight included.
     pub open: u32,
     /// Connections established.

@@ -9,6 +9,7 @@ use director::model::address::Endpoint;
 use director::model::counters::HostCounters;
 use director::model::id::HostId;
 use director::model::outcome::CloseReason;
+use director::model::role::Role;
 use director::model::service::HostSpec;
 use director::model::status::HostStatus;
 
@@ -21,6 +22,7 @@ const SLOW: u64 = 100;
 impl World {
     /// Brains are consistent, and the shared counters equal the sessions there are.
     pub(crate) fn check(&mut self) {
+        self.note_suspects();
         let mut at_host: BTreeMap<Endpoint, u32> = BTreeMap::new();
         let (mut sessions, mut waiting) = (0, 0);
         for reactor in &mut self.reactors {
@@ -32,6 +34,7 @@ impl World {
                 let state = reactor.balancer.state(key).unwrap();
                 waiting += u32::from(state == State::Waiting);
                 let script = reactor.balancer.io(key).unwrap();
+                script.stubborn &= reactor.spec.as_ref().is_some_and(|spec| spec.is_stubborn);
                 let elsewhere = matches!(state, State::Waiting | State::Retrying);
                 assert_eq!(elsewhere, script.target.is_none(), "{state:?} with {:?}", script.target);
                 if let Some(target) = script.target {
@@ -49,7 +52,8 @@ impl World {
         assert_eq!(spec.counters.open.load(Relaxed) as usize, sessions, "open sessions");
         assert_eq!(spec.counters.waiting.load(Relaxed), waiting, "waiting sessions");
         if let Some(table) = &spec.entrance.clients {
-            let counted = [0, 1, 2].map(|client| table.open(hosts::client(client).ip()) as usize);
+            let counted: Vec<usize> =
+                (0..hosts::CLIENTS).map(|client| table.open(hosts::client(client).ip()) as usize).collect();
             assert!(counted.iter().sum::<usize>() <= sessions, "{counted:?} of {sessions} sessions");
             for (client, counted) in (0..).zip(counted) {
                 let there = self.sessions_counted(table.number(), hosts::client(client));
@@ -71,6 +75,21 @@ impl World {
         count
     }
 
+    /// A client is denied by the service's list when it comes, or later by those of all hosts that are for clients.
+    pub(crate) fn check_denial(&mut self, number: usize, key: Key) {
+        let is_denied = self.reactors[number].balancer.view(key.slot as usize).expect("it lives").is_denied;
+        let Script { client, is_denied: was_denied, .. } = self.script(number, key).clone();
+        if is_denied == was_denied {
+            return;
+        }
+        assert!(is_denied, "{client} is let in");
+        let spec = self.reactors[number].spec.clone().expect("a service is known");
+        let is_for_it = |host: &&HostSpec| host.weight > 0 && host.level.role != Role::Abuse && may_serve(host, client);
+        let could = spec.hosts.iter().find(is_for_it);
+        assert!(could.is_none(), "{client} was denied, and {could:?} permits it");
+        self.script(number, key).is_denied = true;
+    }
+
     /// The brain's choice is one that it could make: wanted, not failed for this client, within its `max`, and down only
     /// when nobody who is up was left.
     pub(crate) fn check_choice(&mut self, number: usize, key: Key, chosen: Endpoint) -> HostId {
@@ -84,17 +103,19 @@ impl World {
         assert!(!again, "{chosen} failed this client a moment ago");
         assert!(host.weight > 0, "{chosen} is drained");
         assert!(may_serve(host, script.client), "{chosen} denies {}", script.client);
-        if let Some(max) = host.max {
-            // A publication that lowers the limit leaves the connections in progress alone, and so does one that lags.
-            let lowest = self.manager.published().next().and_then(|newest| find(&newest.hosts, chosen)?.max);
-            let open = host.counters.open();
-            assert!(open <= max || lowest.is_none_or(|lowest| lowest != max), "{chosen} has {open} of {max}");
-        }
-        if host.status == HostStatus::Down {
+        self.note_suspects();
+        self.check_turn(number, key, &spec, host);
+        let stuck = script.stubborn || spec.is_stubborn;
+        self.script(number, key).stubborn &= spec.is_stubborn;
+        if host.status == HostStatus::Down && !stuck {
             self.tally.last_resorts += 1;
             let better = spec.hosts.iter().find(|other| {
+                let is_for_it = (other.level.role == Role::Abuse) == script.is_denied;
+                // Who is denied waits for nobody.
+                let is_full = script.is_denied && other.max.is_some_and(|max| other.counters.open() >= max);
                 let is_up = other.status == HostStatus::Up && other.weight > 0;
-                is_up && !script.attempts.contains(&other.addr) && may_serve(other, script.client)
+                let may = may_serve(other, script.client);
+                is_up && is_for_it && may && !is_full && !script.attempts.contains(&other.addr)
             });
             // Retries after local failures forget what was tried here; that is the only way to be asked again.
             assert!(better.is_none(), "{chosen} is down, and {better:?} was not tried");
@@ -103,22 +124,22 @@ impl World {
     }
 
     /// A client is given up only when every host that its reactor knew and wanted has been tried.
-    pub(crate) fn check_loss(&mut self, number: usize, key: Key) {
-        let Script { attempts, client, .. } = self.script(number, key).clone();
+    pub(crate) fn check_loss(&mut self, number: usize, key: Key, reason: CloseReason) {
+        let Script { attempts, is_denied, client, .. } = self.script(number, key).clone();
+        assert_eq!(reason == CloseReason::Denied, is_denied, "{reason:?}");
+        self.tally.denied += u64::from(is_denied);
         let Some(spec) = self.reactors[number].spec.clone() else { return };
-        for host in spec.hosts.iter().filter(|host| host.weight > 0 && may_serve(host, client)) {
+        if spec.is_stubborn {
+            self.tally.stubborn_ends += u64::from(!attempts.is_empty());
+            return;
+        }
+        let is_for_it = |host: &&HostSpec| {
+            host.weight > 0 && (host.level.role == Role::Abuse) == is_denied && may_serve(host, client)
+        };
+        for host in spec.hosts.iter().filter(is_for_it) {
             let full = host.max.is_some_and(|max| host.counters.open() >= max);
             assert!(full || attempts.contains(&host.addr), "a client was given up, and {} was not tried", host.addr);
         }
-    }
-
-    /// A client is denied only by the service's list, or by those of all hosts that its reactor knew and wanted.
-    pub(crate) fn check_denial(&mut self, number: usize, key: Key) {
-        let client = self.script(number, key).client;
-        let Some(spec) = self.reactors[number].spec.clone() else { return };
-        let denied = spec.entrance.acl.as_ref().is_some_and(|acl| !acl.permits(client.ip()));
-        let could = spec.hosts.iter().find(|host| host.weight > 0 && may_serve(host, client));
-        assert!(denied || could.is_none(), "{client} was denied, and {could:?} permits it");
     }
 
     /// Nobody is left, every counter is back, every reactor has the last generation, every host is up.
@@ -146,14 +167,10 @@ impl World {
         let lasted = sum(|counters| counters.lifetimes.total());
         assert!((established.saturating_sub(lost)..=established).contains(&lasted), "{lasted} of {established} lasted");
         let bytes: u64 = self.counters.values().map(|(_, counters)| counters.bytes_up.load(Relaxed)).sum();
-        assert!(bytes <= accepted && bytes >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
+        assert!(bytes <= accepted && bytes + lost >= self.tally.served / 2, "{bytes} bytes of {accepted} sessions");
     }
 }
 
-fn may_serve(host: &HostSpec, client: Endpoint) -> bool {
+pub(crate) fn may_serve(host: &HostSpec, client: Endpoint) -> bool {
     host.acl.as_ref().is_none_or(|acl| acl.permits(client.ip()))
-}
-
-fn find(hosts: &[HostSpec], addr: Endpoint) -> Option<&HostSpec> {
-    hosts.iter().find(|host| host.addr == addr)
 }

@@ -3,15 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use director::config::{Acl, Address, Config, Entrance, Group, Host, Manager, Service};
+use director::config::{Acl, Address, Config, Entrance, Group, GroupPolicy, Host, HostPolicy, Manager, Service};
 use director::model::access::{Net, Rule, Verdict};
 use director::model::address::Endpoint;
 use director::model::clients::ClientLimits;
 use director::model::outcome::{Blame, Fault};
 use director::model::rng::Rng;
+use director::model::role::Role;
 use director::model::scheduler::SchedulerKind;
 use director::model::socket_options::ConnectOptions;
 use director::model::status::AdminState;
+use director::model::sticky::{Prefixes, StickyMode, StickyRules};
 
 /// Hosts that exist, configured or not.
 pub(crate) const HOSTS: u64 = 6;
@@ -65,6 +67,26 @@ pub(crate) fn index(addr: Endpoint) -> usize {
     }
 }
 
+fn policy(rng: &mut Rng, max: Option<u32>) -> HostPolicy {
+    let prio = if rng.one_in(2) { 0 } else { u32::try_from(rng.below(3)).unwrap() };
+    let hard = max.filter(|_| rng.one_in(2)).map(|max| max + u32::try_from(rng.below(3)).unwrap());
+    let role = match rng.below(8) {
+        0 => Role::Emergency,
+        1 => Role::Abuse,
+        _ => Role::Normal,
+    };
+    let blacklist = rng.one_in(4).then(|| Duration::from_millis(rng.below(2000)));
+    HostPolicy { prio, hard, role, blacklist }
+}
+
+fn sticky(rng: &mut Rng) -> StickyRules {
+    let mode = StickyMode::ALL[usize::try_from(rng.below(4)).unwrap() % 3];
+    let mode = if rng.one_in(3) { StickyMode::Table } else { mode };
+    let size = [4, 2048][usize::from(rng.one_in(2))];
+    let ttl = if rng.one_in(4) { Duration::from_millis(500) } else { Duration::ZERO };
+    StickyRules { mode, size, ttl, prefixes: Prefixes::default(), fail_back: rng.one_in(2) }
+}
+
 /// A valid configuration of one service with some of the hosts, in any order.
 pub(crate) fn config(rng: &mut Rng) -> Config {
     let mut hosts: Vec<Host> = Vec::new();
@@ -79,13 +101,16 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
             address: Address::Socket(addr(host).as_ip().unwrap()),
             weight,
             max,
+            policy: policy(rng, max),
             state,
-            acl: rng.one_in(4).then(|| "one".to_owned()),
+            acl: rng.one_in(8).then(|| "one".to_owned()),
             connect: ConnectOptions::default(),
         });
     }
-    let kind = SchedulerKind::ALL[usize::try_from(rng.below(8)).unwrap()];
-    let group = Group { name: "g".into(), scheduler: kind, connect: ConnectOptions::default(), hosts };
+    let kind = SchedulerKind::ALL[usize::try_from(rng.below(9)).unwrap()];
+    let policy = GroupPolicy { stubborn: rng.one_in(8).then_some(true), blacklist: None };
+    let (sticky, connect) = (sticky(rng), ConnectOptions::default());
+    let group = Group { name: "g".into(), scheduler: kind, sticky, policy, connect, hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket("127.0.0.1:80".parse().unwrap()).into()],
@@ -96,6 +121,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         fin_timeout: Some(Duration::from_secs(1)),
         max_connections: rng.one_in(4).then_some(30),
         access_log: true,
+        stubborn: false,
         entrance: entrance(rng),
     };
     let manager = Manager {
@@ -106,9 +132,10 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         fall: 1 + u32::try_from(rng.below(3)).unwrap(),
         config_check: None,
     };
-    // The first client, and not the second.
-    let denied = Rule { verdict: Verdict::Deny, net: Net::single(client(1).ip()) };
-    let acl = Acl { name: "one".into(), default: Verdict::Permit, rules: vec![denied] };
+    // Every third client.
+    let denied =
+        [1, 4, 7].map(|number| Rule { verdict: Verdict::Deny, net: Net::single(client(number).ip().unwrap()) });
+    let acl = Acl { name: "one".into(), default: Verdict::Permit, rules: denied.into() };
     Config {
         services: vec![service],
         manager,
@@ -122,7 +149,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
 }
 
 /// Clients that there are.
-pub(crate) const CLIENTS: u64 = 3;
+pub(crate) const CLIENTS: u64 = 8;
 
 pub(crate) fn client(number: u64) -> Endpoint {
     Endpoint::Ip(([192, 0, 2, u8::try_from(number).unwrap()], 5000).into())
@@ -130,7 +157,7 @@ pub(crate) fn client(number: u64) -> Endpoint {
 
 /// Sometimes a list, sometimes limits, seldom with another table.
 fn entrance(rng: &mut Rng) -> Entrance {
-    let acl = rng.one_in(8).then(|| "one".to_owned());
+    let acl = rng.one_in(3).then(|| "one".to_owned());
     let max = rng.one_in(3).then(|| 1 + u32::try_from(rng.below(20)).unwrap());
     let rate = rng.one_in(6).then_some(40);
     let mut entrance = Entrance { acl, limits: ClientLimits { max, rate }, ..Entrance::default() };

@@ -29,6 +29,13 @@ pub(crate) struct Script {
     pub(crate) target: Option<Endpoint>,
     pub(crate) host: Option<HostId>,
     pub(crate) attempt: u32,
+    pub(crate) is_denied: bool,
+    /// The hosts that it was to return to when it came, the best first.
+    pub(crate) own: Option<[HostId; 2]>,
+    /// Whether it has been in the queue.
+    pub(crate) waited: bool,
+    /// Whether its service has been stubborn at each of its attempts.
+    pub(crate) stubborn: bool,
     pub(crate) attempts: Vec<Endpoint>,
     pub(crate) failed: Vec<(HostId, u64)>,
     pub(crate) connected: bool,
@@ -59,6 +66,8 @@ pub(crate) struct World {
     pub(crate) manager: Manager,
     pub(crate) moods: Vec<Mood>,
     pub(crate) counters: BTreeMap<HostId, (Endpoint, Arc<HostCounters>)>,
+    /// When each host was last seen suspected, in milliseconds.
+    pub(crate) suspected: BTreeMap<HostId, u64>,
     pub(crate) tally: Tally,
     agenda: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -88,6 +97,7 @@ impl World {
             manager: Manager::new(settings),
             moods: vec![Mood::Alive; usize::try_from(HOSTS).unwrap()],
             counters: BTreeMap::new(),
+            suspected: BTreeMap::new(),
             tally: Tally::default(),
             agenda: BTreeMap::new(),
             sequence: 0,
@@ -110,6 +120,7 @@ impl World {
             }
             1 if self.rng.one_in(5) => self.reload(),
             2 if self.rng.one_in(10) => self.lose_reactor(),
+            14 if self.rng.one_in(5) => self.blacklist(),
             3..=12 => {
                 let millis = 1 + self.rng.below(30);
                 self.pass(millis);
@@ -150,6 +161,16 @@ impl World {
         self.obey();
     }
 
+    /// An operator keeps a host out for a while, or takes it back.
+    fn blacklist(&mut self) {
+        let ids: Vec<HostId> = self.manager.hosts().map(|(id, ..)| id).collect();
+        let id = ids[usize::try_from(self.rng.below(ids.len() as u64)).unwrap()];
+        let time = Duration::from_millis(self.rng.below(4) * self.rng.below(500));
+        self.tally.blacklisted += u64::from(!time.is_zero());
+        self.manager.blacklist(self.now(), &[id], time);
+        self.obey();
+    }
+
     /// A reactor's thread dies and starts afresh from the last publication that it saw.
     fn lose_reactor(&mut self) {
         let number = usize::try_from(self.rng.below(REACTORS as u64)).unwrap();
@@ -167,12 +188,18 @@ impl World {
         let number = usize::try_from(self.rng.below(REACTORS as u64)).unwrap();
         let (now, opened) = (self.now(), self.millis);
         let client = hosts::client(self.rng.below(hosts::CLIENTS));
-        let table = self.reactors[number].spec.as_ref().and_then(|spec| spec.entrance.clients.as_ref());
-        let table = table.map(|table| table.number());
+        let spec = self.reactors[number].spec.clone();
+        let entrance = spec.as_ref().map(|spec| spec.entrance.clone()).unwrap_or_default();
+        let is_denied = entrance.acl.is_some_and(|acl| !acl.permits(client.ip()));
+        let table = entrance.clients.filter(|_| !is_denied).map(|table| table.number());
         let script = Script {
             target: None,
             host: None,
             attempt: 0,
+            is_denied,
+            own: self.own_hosts(number, client),
+            waited: false,
+            stubborn: true,
             attempts: Vec::new(),
             failed: Vec::new(),
             connected: false,
@@ -193,19 +220,17 @@ impl World {
             self.tally.limited += 1;
             self.script(number, key).table = None;
         }
-        let acl = self.reactors[number].spec.as_ref().and_then(|spec| spec.entrance.acl.clone());
-        if next == Next::Close(CloseReason::Denied) {
-            self.tally.denied += 1;
-        } else {
-            assert!(acl.is_none_or(|acl| acl.permits(client.ip())), "{client} is let in");
-        }
         self.advance(number, key, next);
     }
 
     fn advance(&mut self, number: usize, key: Key, next: Next) {
+        self.check_denial(number, key);
         match next {
             Next::Connect(target) => self.connect(number, key, target),
-            Next::Wait => self.script(number, key).target = None,
+            Next::Wait => {
+                let script = self.script(number, key);
+                (script.target, script.waited) = (None, true);
+            }
             Next::Close(reason) => self.close(number, key, reason),
         }
     }
@@ -233,11 +258,8 @@ impl World {
     }
 
     fn close(&mut self, number: usize, key: Key, reason: CloseReason) {
-        if reason == CloseReason::NoHost {
-            self.check_loss(number, key);
-        }
-        if reason == CloseReason::Denied {
-            self.check_denial(number, key);
+        if matches!(reason, CloseReason::NoHost | CloseReason::Denied) {
+            self.check_loss(number, key, reason);
         }
         if matches!(reason, CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::Local) {
             self.tally.given_up += 1;
@@ -310,7 +332,7 @@ impl World {
         while let Some((key, due)) = self.reactors[number].balancer.next_due(now) {
             match due {
                 Due::Connect(target) => self.connect(number, key, target),
-                Due::Abandon => self.script(number, key).target = None,
+                Due::Abandon => self.advance(number, key, Next::Wait),
                 Due::Close(reason) => self.close(number, key, reason),
                 Due::Wake => panic!("nobody asked for a wake-up"),
             }

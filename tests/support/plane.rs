@@ -10,9 +10,11 @@ use crossbeam_channel::Receiver;
 use director::model::counters::ListenerCounters;
 use director::model::id::{HostId, ListenerId, ServiceId};
 use director::model::report::Report;
+use director::model::role::Level;
 use director::model::scheduler::SchedulerKind;
 use director::model::service::{Entrance, Fastclose, HostSpec, ListenerSpec, ServiceSpec};
 use director::model::status::HostStatus;
+use director::model::sticky::StickyRules;
 use director::model::update::Update;
 use director::reactor::{Reactors, Settings, Splice};
 use director::sys::clock::Clock;
@@ -99,6 +101,9 @@ pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
         id: HostId(id * 100 + number),
         addr: listener.local_addr().unwrap().into(),
         weight: 1,
+        share: 1,
+        hard: None,
+        level: Level::default(),
         max: *max,
         status: HostStatus::Up,
         may_meet_itself: false,
@@ -111,6 +116,9 @@ pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
         generation: 1,
         name: "s".into(),
         scheduler: SchedulerKind::RoundRobin,
+        sticky: StickyRules::default(),
+        table: None,
+        is_stubborn: false,
         hosts: (0..).zip(hosts).map(host).collect(),
         connect_timeout: LONG,
         idle_timeout: LONG,

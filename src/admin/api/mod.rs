@@ -12,6 +12,7 @@ mod routes;
 mod services;
 mod sessions;
 mod status;
+mod sticky;
 mod tell;
 mod users;
 

@@ -68,6 +68,8 @@ pub(super) fn seen(reply: Reply) -> Answer {
         Reply::Differences(differences) => differences.iter().map(super::changes::difference).collect(),
         Reply::Sessions(list) => json::sessions(&list),
         Reply::Killed(count) => json!({ "killed": count }),
+        Reply::Sticky(list) => json::sticky(&list),
+        Reply::Forgotten(count) => json!({ "forgotten": count }),
         Reply::Events(events) => {
             let events: Value = events.iter().map(|event| json::event(event)).collect();
             json!({ "events": events })
@@ -86,6 +88,8 @@ pub(super) fn old_done(reply: Reply) -> Answer {
         | Reply::Differences(_)
         | Reply::Sessions(_)
         | Reply::Killed(_)
+        | Reply::Sticky(_)
+        | Reply::Forgotten(_)
         | Reply::Events(_) => old(Err(String::from("an unexpected reply"))),
     }
 }

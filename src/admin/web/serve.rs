@@ -368,8 +368,8 @@ const fn patience(command: &Command) -> (bool, Duration) {
         Command::Snapshot | Command::Config(_) | Command::Events { .. } | Command::Diff { .. } => {
             (false, MANAGER_WITHIN)
         }
-        // The reactors are asked, and have a second.
-        Command::Sessions(_) => (false, MANAGER_CHANGE_WITHIN),
+        // The reactors are asked, and have a second; a table may be long.
+        Command::Sessions(_) | Command::Sticky(_) => (false, MANAGER_CHANGE_WITHIN),
         Command::Change(_)
         | Command::Reload { .. }
         | Command::Load { .. }
@@ -378,6 +378,8 @@ const fn patience(command: &Command) -> (bool, Duration) {
         | Command::Save { .. }
         | Command::Retry(_)
         | Command::Kill(_)
+        | Command::Forget(_)
+        | Command::Blacklist { .. }
         | Command::LogLevel(_)
         | Command::ReopenLog
         | Command::LogCounters

@@ -7,15 +7,17 @@
 //!
 //! | scheduler | above that number of hosts |
 //! |-----------|----------------------------|
-//! | random, weightr, p2c | the same, exactly |
+//! | random, weightr, p2c, maglev | the same, exactly |
 //! | roundrobin | the same; the order is that of the list over all reactors, without the hosts that the reactor knows to be unusable |
 //! | leastconns, leastconnsrr, weightlc | by the reactor's view of the counts: exact for its own connections and for the host that is taken, late by up to a quarter as many choices as there are hosts for what other reactors closed |
 //! | weighted | by deadlines instead of nginx's rule: the same shares, exact within a reactor; equal hosts begin at another place in each reactor, and the order begins anew when hosts or weights change |
 
 mod least_conns;
+pub mod maglev;
 mod p2c;
 mod random;
 pub mod ranking;
+pub mod rendezvous;
 mod round_robin;
 pub mod set;
 mod shares;
@@ -37,7 +39,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    const fn of(position: usize) -> Self {
+    pub(in crate::balancer) const fn of(position: usize) -> Self {
         Self { position, open: None }
     }
 }
@@ -63,5 +65,6 @@ pub fn new(kind: SchedulerKind) -> Box<dyn Scheduler> {
         SchedulerKind::Weighted => Box::<smooth::Smooth>::default(),
         SchedulerKind::WeightR => Box::<weighted_random::WeightedRandom>::default(),
         SchedulerKind::P2c => Box::new(p2c::P2c),
+        SchedulerKind::Maglev => Box::new(maglev::Maglev),
     }
 }

@@ -42,6 +42,7 @@ pub fn new(kind: SchedulerKind, hosts: &Candidates<'_>, rng: &mut Rng) -> Box<dy
         SchedulerKind::WeightR => Box::new(Lot { shares: Shares::below(len), by_weight: true }),
         SchedulerKind::P2c => Box::new(P2c { shares: Shares::below(len) }),
         SchedulerKind::RoundRobin => Box::new(Turns),
+        SchedulerKind::Maglev => Box::new(Places),
         SchedulerKind::LeastConns | SchedulerKind::LeastConnsRr | SchedulerKind::WeightLc => {
             Box::new(Fewest::new(kind, hosts))
         }
@@ -109,6 +110,19 @@ impl Ranking for Turns {
 
     fn pick(&mut self, hosts: &Candidates<'_>, ready: &Set, _rng: &mut Rng) -> Option<usize> {
         super::round_robin::turn(hosts, |from| ready.next_around(from))
+    }
+}
+
+/// The places of a table, which is not this ranking's. Exact.
+struct Places;
+
+impl Ranking for Places {
+    fn enter(&mut self, _position: usize, _host: &Host) {}
+
+    fn leave(&mut self, _position: usize) {}
+
+    fn pick(&mut self, hosts: &Candidates<'_>, ready: &Set, _rng: &mut Rng) -> Option<usize> {
+        if ready.is_empty() { None } else { super::maglev::pick(hosts, |position| ready.contains(position)) }
     }
 }
 

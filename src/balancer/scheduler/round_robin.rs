@@ -19,11 +19,12 @@ impl Scheduler for RoundRobin {
 /// Takes the next turn: that of the first host which `usable` finds from where the last turn was.
 pub(super) fn turn(hosts: &Candidates<'_>, usable: impl Fn(usize) -> Option<usize>) -> Option<usize> {
     let rotation = hosts.rotation();
-    let mut last = rotation.last();
+    let level = hosts.level();
+    let mut last = rotation.last(level);
     loop {
         let position = usable(start_after(hosts, last))?;
         let here = (hosts.host(position).id.0, u32::try_from(position).unwrap_or(u32::MAX));
-        match rotation.advance(last, here) {
+        match rotation.advance(level, last, here) {
             Ok(()) => return Some(position),
             Err(found) => last = found,
         }

@@ -49,6 +49,12 @@ impl Set {
         self.len -= 1;
     }
 
+    /// Whether this position is a member.
+    #[must_use]
+    pub fn contains(&self, position: usize) -> bool {
+        self.words.get(position / BITS).is_some_and(|word| word & 1 << (position % BITS) != 0)
+    }
+
     /// The first member at or after `from`.
     #[must_use]
     pub fn next(&self, from: usize) -> Option<usize> {
@@ -106,6 +112,7 @@ mod tests {
                     model.insert(position);
                     set.insert(position);
                 }
+                prop_assert_eq!(set.contains(from), model.contains(&from));
                 prop_assert_eq!(set.next(from), model.range(from..).next().copied());
                 prop_assert_eq!(set.next_around(from), model.range(from..).chain(&model).next().copied());
                 prop_assert_eq!((set.len(), set.is_empty()), (model.len(), model.is_empty()));

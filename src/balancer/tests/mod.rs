@@ -5,7 +5,9 @@ mod failover;
 mod many;
 mod memory;
 mod queue;
+mod roles;
 mod schedulers;
+mod sticky;
 mod timeouts;
 mod view;
 
@@ -13,13 +15,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Balancer, Due, Key, Next, Traffic};
+use super::{Balancer, Due, Key, Next, State, Traffic};
 use crate::model::address::Endpoint;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
+use crate::model::role::Level;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::service::{Entrance, Fastclose, HostSpec, ServiceSpec};
 use crate::model::status::HostStatus;
+use crate::model::sticky::StickyRules;
 use crate::model::time::Moment;
 
 const S: ServiceId = ServiceId(0);
@@ -42,7 +46,10 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         id: HostId(number),
         addr: addr(number),
         weight: *weight,
+        share: *weight,
         max: None,
+        hard: None,
+        level: Level::default(),
         status: HostStatus::Up,
         may_meet_itself: false,
         acl: None,
@@ -54,6 +61,9 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         generation: 1,
         name: "s".into(),
         scheduler: kind,
+        sticky: StickyRules::default(),
+        table: None,
+        is_stubborn: false,
         hosts: (0..).zip(weights).map(host).collect(),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),

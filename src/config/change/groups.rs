@@ -5,10 +5,11 @@ use super::{group_mut, refuse_serving, refuse_taken, service_mut, title};
 use crate::config::error::quoted;
 use crate::config::sockets::{self, Texts};
 use crate::config::{Config, Service};
-use crate::config::{Group, attributes, schema, value};
+use crate::config::{Group, GroupPolicy, attributes, policy, schema, sticky, value};
 use crate::model::change::{Attributes, GroupRef, Refusal};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::ConnectOptions;
+use crate::model::sticky::StickyRules;
 
 /// What is said elsewhere.
 const FIXED: [&str; 1] = ["enable"];
@@ -17,8 +18,14 @@ pub(super) fn add(config: &mut Config, group: &GroupRef, asked: &Attributes) -> 
     let service = service_mut(config, &group.service)?;
     refuse_name(service, &group.group)?;
     let scheduler = SchedulerKind::default();
-    let name = group.group.clone();
-    let bare = Group { name, scheduler, connect: ConnectOptions::default(), hosts: Vec::new() };
+    let bare = Group {
+        name: group.group.clone(),
+        scheduler,
+        sticky: StickyRules::default(),
+        policy: GroupPolicy::default(),
+        connect: ConnectOptions::default(),
+        hosts: Vec::new(),
+    };
     let group = edited(&bare, &["name", FIXED[0]], asked)?;
     let told = format!("group {} added; it serves once it has a host and is enabled", title(service, &group));
     service.groups.push(group);
@@ -62,9 +69,12 @@ fn refuse_name(service: &Service, name: &str) -> Result<(), Refusal> {
 /// The group as it would be.
 fn edited(before: &Group, fixed: &[&str], asked: &Attributes) -> Result<Group, Refusal> {
     let mut texts = Edited::new(&schema::GROUP, fixed, attributes::group(before), asked)?;
+    let (scheduler, announced) = texts.read("scheduler", value::scheduler)?.unwrap_or_default();
     Ok(Group {
         name: texts.need("name", value::name)?,
-        scheduler: texts.read("scheduler", value::scheduler)?.unwrap_or_default(),
+        scheduler,
+        sticky: sticky::rules(announced, &mut texts)?,
+        policy: policy::group(&mut texts)?,
         connect: sockets::host_options(&mut texts)?,
         hosts: before.hosts.clone(),
     })

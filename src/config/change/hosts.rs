@@ -8,7 +8,7 @@ use crate::config::error::{alternatives, quoted};
 use crate::config::sockets::{self, Texts};
 use crate::config::suggest::{closest, hint};
 use crate::config::validate::{listeners, wrong_family};
-use crate::config::{Config, Group, Host, Service, schema, value};
+use crate::config::{Config, Group, Host, Service, policy, schema, value};
 use crate::model::change::{Attributes, GroupRef, HostRef, Refusal};
 
 pub(super) fn add(
@@ -141,11 +141,13 @@ fn refuse_loop(service: &Service, host: &Host) -> Result<(), Refusal> {
 /// The host as it would be.
 fn read(shown: Shown, fixed: &[&str], asked: &Attributes) -> Result<Host, Refusal> {
     let mut texts = Edited::new(&schema::HOST, fixed, shown, asked)?;
+    let max = texts.read("max", value::count)?;
     let host = Host {
         name: texts.need("name", value::name)?,
         address: texts.need("ip", value::host_address)?,
         weight: texts.read("weight", value::weight)?.unwrap_or(1),
-        max: texts.read("max", value::count)?,
+        max,
+        policy: policy::host(max, &mut texts)?,
         state: texts.read("state", value::admin_state)?.unwrap_or_default(),
         acl: texts.read("acl", value::name)?,
         connect: sockets::host_options(&mut texts)?,

@@ -24,6 +24,7 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
         max_connections: None,
         access_log: true,
         entrance: Entrance::default(),
+        stubborn: false,
     };
     let service = edited(&bare, &["name"], asked)?;
     refuse_missing(config, service.entrance.acl.as_deref())?;
@@ -120,6 +121,7 @@ fn edited(before: &Service, fixed: &[&str], asked: &Attributes) -> Result<Servic
         max_connections: texts.read("max-connections", value::count)?,
         access_log: texts.read("access-log", value::boolean)?.unwrap_or(true),
         entrance: access::entrance(&mut texts)?,
+        stubborn: texts.read("stubborn", value::boolean)?.unwrap_or_default(),
         ..before.clone()
     })
 }

@@ -10,24 +10,26 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::config::{
-    Access, AccessLog, Acl, Address, Admin, Config, Control, Entrance, Group, Host, LineFormat, Listen, LogTarget,
-    Manager, Rights, Service, StatusFile, User, Web,
+    Access, AccessLog, Acl, Address, Admin, Config, Control, Entrance, Group, GroupPolicy, Host, HostPolicy,
+    LineFormat, Listen, LogTarget, Manager, Rights, Service, StatusFile, User, Web,
 };
 use crate::model::access::{Net, Rule, Verdict, masked};
 use crate::model::address::{Endpoint, UnixName};
 use crate::model::clients::{ClientLimits, ClientRoom};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, CLIENT_RATE_MAX, CLIENTS_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX,
-    KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX, SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, TIME_MAX, USER_TIMEOUT_MAX,
-    WEIGHT_MAX,
+    KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX, PRIO_MAX, SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, STICKY_SIZE_MAX,
+    TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
 };
 use crate::model::proxy::{Announce, Expect, Versions};
+use crate::model::role::Role;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::service::Fastclose;
 use crate::model::socket_options::{
     Congestion, ConnectOptions, Keepalive, ListenOptions, SourceRange, Sources, StreamOptions,
 };
 use crate::model::status::AdminState;
+use crate::model::sticky::{Prefixes, StickyMode, StickyRules};
 
 /// Any valid configuration. Listeners are on ports below 20000, each on its own or on 0, hosts above: none meet.
 pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
@@ -107,9 +109,9 @@ fn service() -> impl Strategy<Value = Service> {
     let rights = (of(0..=0o777_u32), of(name())).prop_map(|(mode, group)| Rights { mode, group });
     let listen = (address(), listen_options(), of(expect()), rights);
     let listen = listen.prop_map(|(address, options, proxy, rights)| fit(Listen { address, options, proxy, rights }));
-    let (enabled, rest) = (any::<prop::sample::Index>(), (of(1..=u32::MAX), any::<bool>()));
+    let (enabled, rest) = (any::<prop::sample::Index>(), (of(1..=u32::MAX), any::<bool>(), any::<bool>()));
     let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), enabled, times, rest, entrance());
-    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, access_log), entrance)| {
+    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, access_log, stubborn), entrance)| {
         let enabled = Some(enabled.index(groups.len()));
         let (connect_timeout, idle_timeout, fin_timeout) = times;
         Service {
@@ -123,21 +125,52 @@ fn service() -> impl Strategy<Value = Service> {
             max_connections,
             access_log,
             entrance,
+            stubborn,
         }
     })
 }
 
 fn group() -> impl Strategy<Value = Group> {
-    let parts = (name(), select(&SchedulerKind::ALL[..]), connect_options(), vec(host(), 1..5));
-    parts.prop_map(|(name, scheduler, connect, hosts)| Group { name, scheduler, connect, hosts })
+    let parts =
+        (name(), select(&SchedulerKind::ALL[..]), sticky(), group_policy(), connect_options(), vec(host(), 1..5));
+    parts.prop_map(|(name, scheduler, sticky, policy, connect, hosts)| Group {
+        name,
+        scheduler,
+        sticky,
+        policy,
+        connect,
+        hosts,
+    })
+}
+
+fn group_policy() -> impl Strategy<Value = GroupPolicy> {
+    (of(any::<bool>()), of(time())).prop_map(|(stubborn, blacklist)| GroupPolicy { stubborn, blacklist })
+}
+
+/// With a `hard` that is above any `max`, for hosts that have one.
+fn host_policy() -> impl Strategy<Value = HostPolicy> {
+    let role = select(&[Role::Normal, Role::Emergency, Role::Abuse][..]);
+    let parts = (0..=PRIO_MAX, of(Just(u32::MAX)), role, of(time()));
+    let any = parts.prop_map(|(prio, hard, role, blacklist)| HostPolicy { prio, hard, role, blacklist });
+    prop_oneof![Just(HostPolicy::default()), any]
+}
+
+fn sticky() -> impl Strategy<Value = StickyRules> {
+    let prefixes = (1..=32_u8, 1..=128_u8).prop_map(|(v4, v6)| Prefixes { v4, v6 });
+    let prefixes = prop_oneof![Just(Prefixes::default()), prefixes];
+    let parts = (select(&StickyMode::ALL[..]), 1..=STICKY_SIZE_MAX, time(), prefixes, any::<bool>());
+    let any =
+        parts.prop_map(|(mode, size, ttl, prefixes, fail_back)| StickyRules { mode, size, ttl, prefixes, fail_back });
+    prop_oneof![Just(StickyRules::default()), any]
 }
 
 fn host() -> impl Strategy<Value = Host> {
     let weight = prop_oneof![Just(1), 0..=WEIGHT_MAX];
     let state = select(&[AdminState::Up, AdminState::Drain, AdminState::Down][..]);
-    let (port, max) = (20_000..=u16::MAX, of(1..=u32::MAX));
-    let parts = (name(), address(), port, weight, max, state, acl_name(), connect_options());
-    parts.prop_map(|(name, mut address, port, weight, max, state, acl, mut connect)| {
+    let turn = (of(1..=u32::MAX), host_policy());
+    let parts = (name(), address(), 20_000..=u16::MAX, weight, turn, state, acl_name(), connect_options());
+    parts.prop_map(|(name, mut address, port, weight, (max, mut policy), state, acl, mut connect)| {
+        policy.hard = policy.hard.and(max).and(policy.hard);
         set_port(&mut address, port);
         if let Address::Socket(socket) = &mut address
             && socket.ip().is_unspecified()
@@ -152,7 +185,7 @@ fn host() -> impl Strategy<Value = Host> {
         if let Address::Unix(name) = &address {
             connect = connect.fit(Endpoint::Unix(*name));
         }
-        Host { name, address, weight, max, state, acl, connect }
+        Host { name, address, weight, max, policy, state, acl, connect }
     })
 }
 

@@ -9,10 +9,13 @@ use proptest::sample::{Index, select};
 use super::arbitrary;
 use crate::config::validate::listeners::{is_loop, met_by};
 use crate::config::value;
-use crate::config::{Access, Acl, Address, Config, Entrance, Group, Host, Listen, Service, User};
+use crate::config::{
+    Access, Acl, Address, Config, Entrance, Group, GroupPolicy, Host, HostPolicy, Listen, Service, User,
+};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
+use crate::model::sticky::StickyRules;
 
 /// One edit of a file.
 #[derive(Clone, Debug)]
@@ -320,12 +323,15 @@ const LISTENERS: [&str; 9] =
 const HOSTS: [&str; 6] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3", "10.0.0.1:2", "unix:/a"];
 
 fn group_of(name: &str, scheduler: SchedulerKind, hosts: Vec<(&str, &str, u32)>) -> Group {
-    let mut group = Group { name: name.to_owned(), scheduler, connect: ConnectOptions::default(), hosts: Vec::new() };
+    let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
+    let policy = GroupPolicy::default();
+    let mut group = Group { name: name.to_owned(), scheduler, sticky, policy, connect, hosts: Vec::new() };
     for (name, address, weight) in hosts {
         if group.hosts.iter().all(|host| host.name != name) {
             let (name, address) = (name.to_owned(), value::host_address(address).unwrap());
             let (max, state, connect) = (None, AdminState::Up, ConnectOptions::default());
-            group.hosts.push(Host { name, address, weight, max, state, acl: None, connect });
+            let policy = HostPolicy::default();
+            group.hosts.push(Host { name, address, weight, max, policy, state, acl: None, connect });
         }
     }
     group
@@ -353,6 +359,7 @@ fn add_if_valid(
         max_connections: None,
         access_log: true,
         entrance: Entrance::default(),
+        stubborn: false,
     };
     for (address, backlog) in listens {
         let address = value::listen_address(address).unwrap();

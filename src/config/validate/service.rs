@@ -4,7 +4,9 @@ use super::all;
 use super::names::unique;
 use crate::config::access;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
+use crate::config::policy;
 use crate::config::sockets::{self, Texts};
+use crate::config::sticky;
 use crate::config::suggest::{closest, hint};
 use crate::config::value;
 use crate::config::xml::{Attribute, Element};
@@ -33,6 +35,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
     let max_connections = element.optional("max-connections", value::count, errors);
     let access_log = element.optional("access-log", value::boolean, errors);
     let entrance = access::entrance(&mut Attributes { element, errors });
+    let stubborn = element.optional("stubborn", value::boolean, errors);
     unique?;
     Ok(Service {
         name: name?,
@@ -45,6 +48,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
         max_connections: max_connections?,
         access_log: access_log?.unwrap_or(true),
         entrance: entrance?,
+        stubborn: stubborn?.unwrap_or_default(),
     })
 }
 
@@ -65,6 +69,9 @@ fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, R
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {
     let name = element.required("name", value::name, errors);
     let scheduler = element.optional("scheduler", value::scheduler, errors);
+    let announced = scheduler.is_ok_and(|scheduler| scheduler.is_some_and(|(_, announced)| announced));
+    let sticky = sticky::rules(announced, &mut Attributes { element, errors });
+    let policy = policy::group(&mut Attributes { element, errors });
     let connect = sockets::host_options(&mut Attributes { element, errors });
     let unnamed: Vec<String> = (0..element.children("host").count()).map(|index| format!("host.{index}")).collect();
     let names = element.children("host").zip(&unnamed);
@@ -72,7 +79,8 @@ fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Rep
     let unique = unique("host", "its group", names, errors);
     let hosts = all(element.children("host").zip(&unnamed).map(|(child, unnamed)| host(child, unnamed, errors)));
     unique?;
-    Ok(Group { name: name?, scheduler: scheduler?.unwrap_or_default(), connect: connect?, hosts: hosts? })
+    let (scheduler, _) = scheduler?.unwrap_or_default();
+    Ok(Group { name: name?, scheduler, sticky: sticky?, policy: policy?, connect: connect?, hosts: hosts? })
 }
 
 fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Result<Host, Reported> {
@@ -80,6 +88,7 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
     let address = element.required("ip", value::host_address, errors);
     let weight = element.optional("weight", value::weight, errors);
     let max = element.optional("max", value::count, errors);
+    let policy = policy::host(max.unwrap_or_default(), &mut Attributes { element, errors });
     let state = element.optional("state", value::admin_state, errors);
     let connect = sockets::host_options(&mut Attributes { element, errors });
     let acl = element.optional("acl", value::name, errors);
@@ -90,6 +99,7 @@ fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Res
         address,
         weight: weight?.unwrap_or(1),
         max: max?,
+        policy: policy?,
         state: state?.unwrap_or_default(),
         acl: acl?,
         connect,

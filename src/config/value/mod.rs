@@ -21,7 +21,10 @@ pub(super) use name::{access, host_names, is_hidden, name, password, path, publi
 pub(super) use net::{
     announce, client_rate, client_table, fastclose, net, nets, prefix, proxy_versions, show_nets, verdict,
 };
-pub(super) use number::{admin_state, backlog, boolean, busy_poll, count, fastopen_queue, file_mode, weight};
-pub(super) use scheduler::scheduler;
+pub(super) use number::{
+    admin_state, backlog, boolean, busy_poll, count, fastopen_queue, file_mode, prefix_v4, prefix_v6, prio,
+    sticky_size, weight,
+};
+pub(super) use scheduler::{scheduler, sticky};
 pub(super) use socket::{congestion, defer_accept, keepalive, show_keepalive, show_sources, sources, user_timeout};
 pub(crate) use time::{positive_time, show_time, time};

@@ -3,12 +3,17 @@
 use std::ops::RangeInclusive;
 
 use crate::config::suggest::{closest, hint};
-use crate::model::limits::{BACKLOG_MAX, BUSY_POLL_US_MAX, FASTOPEN_QUEUE_MAX, WEIGHT_MAX};
+use crate::model::limits::{BACKLOG_MAX, BUSY_POLL_US_MAX, FASTOPEN_QUEUE_MAX, PRIO_MAX, STICKY_SIZE_MAX, WEIGHT_MAX};
 use crate::model::status::AdminState;
 
 /// A host's share.
 pub(in crate::config) fn weight(text: &str) -> Result<u32, String> {
     number(text, 0..=WEIGHT_MAX)
+}
+
+/// A host's place in the order.
+pub(in crate::config) fn prio(text: &str) -> Result<u32, String> {
+    number(text, 0..=PRIO_MAX)
 }
 
 /// Of something that there has to be one of at least.
@@ -24,6 +29,21 @@ pub(in crate::config) fn backlog(text: &str) -> Result<u32, String> {
 /// Clients that may wait with data in their first packet.
 pub(in crate::config) fn fastopen_queue(text: &str) -> Result<u32, String> {
     number(text, 0..=FASTOPEN_QUEUE_MAX)
+}
+
+/// Clients that a table remembers.
+pub(in crate::config) fn sticky_size(text: &str) -> Result<u32, String> {
+    number(text, 1..=STICKY_SIZE_MAX)
+}
+
+/// Leading bits of an IPv4 address.
+pub(in crate::config) fn prefix_v4(text: &str) -> Result<u8, String> {
+    number(text, 1..=32).map(|length| u8::try_from(length).unwrap_or(32))
+}
+
+/// Leading bits of an IPv6 address.
+pub(in crate::config) fn prefix_v6(text: &str) -> Result<u8, String> {
+    number(text, 1..=128).map(|length| u8::try_from(length).unwrap_or(128))
 }
 
 /// Microseconds.

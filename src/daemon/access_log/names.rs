@@ -85,9 +85,11 @@ pub(super) mod tests {
 
     use super::*;
     use crate::model::address::Endpoint;
+    use crate::model::role::Level;
     use crate::model::scheduler::SchedulerKind;
     use crate::model::service::{Entrance, Fastclose, HostSpec};
     use crate::model::status::HostStatus;
+    use crate::model::sticky::StickyRules;
 
     pub(in super::super) fn spec(hosts: std::ops::Range<u32>) -> ServiceSpec {
         let host = |number| HostSpec {
@@ -98,6 +100,9 @@ pub(super) mod tests {
             status: HostStatus::Up,
             may_meet_itself: false,
             acl: None,
+            share: 1,
+            hard: None,
+            level: Level::default(),
             outbound: None,
             counters: Arc::default(),
         };
@@ -114,6 +119,9 @@ pub(super) mod tests {
             access_log: true,
             entrance: Entrance::default(),
             fastclose: Fastclose::Off,
+            sticky: StickyRules::default(),
+            table: None,
+            is_stubborn: false,
             rotation: Arc::default(),
             counters: Arc::default(),
         }

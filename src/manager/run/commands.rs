@@ -77,6 +77,8 @@ impl Shell {
     fn reply(&mut self, now: Moment, command: Command, origin: &Origin) -> Reply {
         let (asked, outcome) = match command {
             Command::Snapshot => return Reply::Snapshot(Arc::new(self.snapshot(now))),
+            Command::Sticky(search) => return self.list_clients(now, &search),
+            Command::Forget(search) => return self.forget_clients(&search, origin),
             Command::Events { after } => return Reply::Events(self.journal.after(after)),
             Command::Config(source) => return self.source(source).map_or_else(Reply::Refused, |config| text(&config)),
             Command::Diff { from, to } => return self.diff(from, to),
@@ -89,6 +91,7 @@ impl Shell {
             Command::GoBack => (String::from("go back"), self.go_back(now)),
             Command::Save { overwrite } => (String::from("save"), self.save(overwrite)),
             Command::Retry(host) => (format!("retry {}", host.host), self.retry(now, &host)),
+            Command::Blacklist { host, time } => (format!("blacklist {}", host.host), self.blacklist(now, &host, time)),
             Command::LogLevel(level) => {
                 let outcome = self.surroundings.set_log_level(&level).map_err(Refusal::invalid);
                 (String::from("log level"), outcome.map(|()| format!("the log has what is {level} or worse")))

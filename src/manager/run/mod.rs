@@ -16,6 +16,7 @@ mod prober;
 mod resolver;
 mod sessions;
 mod start_error;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod turn;

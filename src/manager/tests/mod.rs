@@ -24,6 +24,7 @@ use crate::model::scheduler::SchedulerKind;
 use crate::model::service::ServiceSpec;
 use crate::model::socket_options::ConnectOptions;
 use crate::model::status::{AdminState, HostStatus};
+use crate::model::sticky::StickyRules;
 use crate::model::time::Moment;
 
 use super::{Effect, Event, Manager, Settings};
@@ -60,7 +61,8 @@ pub(in crate::manager) fn addr(n: u16) -> Endpoint {
 
 pub(in crate::manager) fn host(name: &str, address: Address) -> config::Host {
     let (state, connect) = (AdminState::Up, ConnectOptions::default());
-    config::Host { name: name.to_owned(), address, weight: 1, max: None, state, acl: None, connect }
+    let policy = config::HostPolicy::default();
+    config::Host { name: name.to_owned(), address, weight: 1, max: None, policy, state, acl: None, connect }
 }
 
 pub(in crate::manager) fn named(name: &str, host_name: &str, port: u16) -> config::Host {
@@ -74,6 +76,8 @@ pub(in crate::manager) fn group(name: &str, ports: &[u16]) -> config::Group {
     config::Group {
         name: name.to_owned(),
         scheduler: SchedulerKind::RoundRobin,
+        sticky: StickyRules::default(),
+        policy: config::GroupPolicy::default(),
         connect: ConnectOptions::default(),
         hosts,
     }
@@ -92,6 +96,7 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         max_connections: None,
         access_log: true,
         entrance: config::Entrance::default(),
+        stubborn: false,
     }
 }
 

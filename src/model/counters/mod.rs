@@ -6,15 +6,10 @@ mod reactor;
 
 pub use reactor::ReactorCounters;
 
-use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::histogram::SharedHistogram;
-use super::id::HostId;
-use super::limits::FREED_KEPT;
 use super::outcome::CloseReason;
 use super::time::Moment;
 
@@ -35,7 +30,7 @@ pub struct HostCounters {
     pub bytes_up: AtomicU64,
     /// Bytes from the host to clients, as `bytes_up`.
     pub bytes_down: AtomicU64,
-    /// The group's ticket when a connection last closed; see [`Rotation::next_ticket`].
+    /// The group's ticket when a connection last closed; see [`super::rotation::Rotation::next_ticket`].
     pub closed_ticket: AtomicU64,
     /// How long each established connection took from the begin of its connect; probes are not counted.
     pub connect_times: SharedHistogram<6, 18>,
@@ -71,9 +66,16 @@ impl HostCounters {
         before
     }
 
-    /// Sets the suspicion of this host; it ends at `until`. Returns whether it is new.
+    /// Sets the suspicion of this host, because it failed; it ends at `until`. Returns whether it is new.
     pub fn suspect(&self, now: Moment, until: Moment) -> bool {
-        self.suspected_until.swap(until.as_micros(), Relaxed) <= now.as_micros()
+        !is_after(self.suspected_until.swap(until.as_micros() | FAILED, Relaxed), now)
+    }
+
+    /// As [`Self::suspect`], because it is slow. If it has failed, too, that stays known.
+    pub fn suspect_slow(&self, now: Moment, until: Moment) -> bool {
+        let known = self.suspected_until.load(Relaxed);
+        let failed = if is_after(known, now) { known & FAILED } else { 0 };
+        !is_after(self.suspected_until.swap(until.as_micros() & !FAILED | failed, Relaxed), now)
     }
 
     /// Ends the suspicion. Returns whether there was one.
@@ -81,10 +83,17 @@ impl HostCounters {
         self.suspected_until.load(Relaxed) != 0 && self.suspected_until.swap(0, Relaxed) != 0
     }
 
-    /// Whether a reactor saw this host fail, and nothing has shown otherwise since.
+    /// Whether a reactor saw this host fail or be slow, and nothing has shown otherwise since.
     #[must_use]
     pub fn is_suspected(&self, now: Moment) -> bool {
-        self.suspected_until.load(Relaxed) > now.as_micros()
+        is_after(self.suspected_until.load(Relaxed), now)
+    }
+
+    /// Whether a reactor saw this host fail, and nothing has shown otherwise since.
+    #[must_use]
+    pub fn has_failed(&self, now: Moment) -> bool {
+        let known = self.suspected_until.load(Relaxed);
+        known & FAILED != 0 && is_after(known, now)
     }
 
     /// Takes the time of a successful connect into the smoothed one (weight 1/8, as TCP does with its round trip).
@@ -99,82 +108,6 @@ impl HostCounters {
     #[must_use]
     pub fn connect_time(&self) -> Duration {
         Duration::from_micros(u64::from(self.connect_micros.load(Relaxed)))
-    }
-}
-
-/// What the reactors share of a group beside its hosts' counters: the position of its rotation, and which full hosts
-/// got room.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct Rotation {
-    /// Host id in the upper half, its position in the list in the lower; all ones: nothing served yet.
-    last: AtomicU64,
-    tickets: AtomicU64,
-    freed: AtomicU64,
-    /// The last hosts that got room, each with the low half of its number, counted from 1, above it.
-    freed_hosts: [AtomicU64; FREED_KEPT],
-}
-
-impl Rotation {
-    /// The host served last, its id and its position at that time; `None` at the start.
-    #[must_use]
-    pub fn last(&self) -> Option<(u32, u32)> {
-        Self::unpack(self.last.load(Relaxed))
-    }
-
-    /// Moves on from `seen` to `next`, unless another reactor was faster.
-    ///
-    /// # Errors
-    /// The position the other reactor left.
-    pub fn advance(&self, seen: Option<(u32, u32)>, next: (u32, u32)) -> Result<(), Option<(u32, u32)>> {
-        match self.last.compare_exchange_weak(Self::pack(seen), Self::pack(Some(next)), Relaxed, Relaxed) {
-            Ok(_) => Ok(()),
-            Err(found) => Err(Self::unpack(found)),
-        }
-    }
-
-    /// A number larger than all before it; the first is 1.
-    pub fn next_ticket(&self) -> u64 {
-        self.tickets.fetch_add(1, Relaxed) + 1
-    }
-
-    /// Tells all reactors that a full host has room. Call it after the place was given back.
-    pub fn free(&self, host: HostId) {
-        let number = self.freed.fetch_add(1, AcqRel);
-        self.freed_hosts[Self::freed_place(number)].store(((number + 1) << 32) | u64::from(host.0), Release);
-    }
-
-    /// Tells all reactors that any host may have room.
-    pub fn free_any(&self) {
-        self.freed.fetch_add(FREED_KEPT as u64 + 1, AcqRel);
-    }
-
-    /// How often a full host got room.
-    #[must_use]
-    pub fn freed(&self) -> u64 {
-        self.freed.load(Acquire)
-    }
-
-    /// The host that got room as this number, counted from 0. `None`: not known any more or not yet; it may be any.
-    #[must_use]
-    pub fn freed_host(&self, number: u64) -> Option<HostId> {
-        let found = self.freed_hosts[Self::freed_place(number)].load(Acquire);
-        let half = u64::from(u32::MAX);
-        (found >> 32 == (number + 1) & half).then(|| HostId(u32::try_from(found & half).unwrap_or(u32::MAX)))
-    }
-
-    fn freed_place(number: u64) -> usize {
-        usize::try_from(number % FREED_KEPT as u64).unwrap_or(0)
-    }
-
-    // Zero is "nothing yet", so that ids are stored one up.
-    fn pack(value: Option<(u32, u32)>) -> u64 {
-        value.map_or(0, |(id, position)| ((u64::from(id) + 1) << 32) | u64::from(position))
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are 32 bits by construction")]
-    fn unpack(value: u64) -> Option<(u32, u32)> {
-        (value != 0).then(|| (((value >> 32) - 1) as u32, value as u32))
     }
 }
 
@@ -242,6 +175,13 @@ pub struct ListenerCounters {
     pub accept_errors: AtomicU64,
 }
 
+/// The bit of a suspicion that tells a failure from slowness. A microsecond more or less is nothing.
+const FAILED: u64 = 1;
+
+const fn is_after(suspected_until: u64, now: Moment) -> bool {
+    suspected_until & !FAILED > now.as_micros()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,28 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn rotation_refuses_a_stale_move_and_keeps_host_zero_apart_from_nothing() {
-        let rotation = Rotation::default();
-        assert_eq!(rotation.last(), None);
-        while rotation.advance(None, (0, 0)).is_err() && rotation.last().is_none() {}
-        assert_eq!(rotation.last(), Some((0, 0)));
-        assert_eq!(rotation.advance(None, (1, 1)), Err(Some((0, 0))));
-    }
-
-    #[test]
-    fn hosts_that_got_room_are_told_until_too_many_others_have() {
-        let rotation = Rotation::default();
-        assert_eq!((rotation.freed(), rotation.freed_host(0)), (0, None));
-        rotation.free(HostId(0));
-        rotation.free(HostId(9));
-        assert_eq!(rotation.freed(), 2);
-        assert_eq!([0, 1, 2].map(|number| rotation.freed_host(number)), [Some(HostId(0)), Some(HostId(9)), None]);
-        rotation.free_any();
-        assert_eq!(rotation.freed_host(rotation.freed() - 1), None);
-        for host in 0..FREED_KEPT {
-            rotation.free(HostId(u32::try_from(host).unwrap()));
-        }
-        assert_eq!([0, 1].map(|number| rotation.freed_host(number)), [None; 2]);
+    fn slowness_is_no_failure_and_hides_none() {
+        let host = HostCounters::default();
+        let (now, until) = (Moment::from_millis(10), Moment::from_millis(20));
+        assert!(host.suspect_slow(now, until));
+        assert_eq!((host.is_suspected(now), host.has_failed(now)), (true, false));
+        assert!(!host.suspect(now, until));
+        assert!(!host.suspect_slow(now, until));
+        assert!(host.has_failed(now) && !host.has_failed(until));
+        assert!(host.suspect_slow(until, Moment::from_millis(30)));
+        assert!(!host.has_failed(until), "that is over");
     }
 
     #[test]

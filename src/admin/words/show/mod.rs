@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::View;
 use crate::admin::json;
 use crate::model::command::Reply;
+use crate::model::sticky::{StickyClient, StickyList};
 use paint::Paint;
 
 pub use acls::{acl, acls};
@@ -34,8 +35,26 @@ pub fn text(reply: &Reply, view: &View, paint: Paint) -> Option<Vec<String>> {
         (Reply::Sessions(list), View::Client) => list.sessions.iter().map(|s| s.info.client.to_string()).collect(),
         (Reply::Sessions(list), _) => sessions::sessions(list, paint),
         (Reply::Killed(count), _) => vec![format!("{count} cut")],
+        (Reply::Sticky(list), _) => clients(list),
+        (Reply::Forgotten(count), _) => vec![format!("{count} forgotten")],
         (Reply::Events(events), _) => events.iter().map(|happened| event(happened, paint)).collect(),
     })
+}
+
+/// A line a client, and how many more there are.
+fn clients(list: &StickyList) -> Vec<String> {
+    let line = |known: &StickyClient| {
+        let StickyClient { client, service, group, host, addr, idle, .. } = known;
+        format!("{client}  {service}/{group}/{host} {addr}  idle {}", span(*idle))
+    };
+    if list.total == 0 {
+        return vec![String::from("no client is remembered that matches")];
+    }
+    let mut lines: Vec<String> = list.clients.iter().map(line).collect();
+    if let Some(more @ 1..) = list.total.checked_sub(list.clients.len()) {
+        lines.push(format!("… and {more} more"));
+    }
+    lines
 }
 
 /// The reply as one JSON document. A refusal is `{"error": {"kind": …, "why": …}}`.
@@ -62,6 +81,8 @@ pub fn json(reply: &Reply, view: &View) -> Value {
         }
         (Reply::Sessions(list), _) => json::sessions(list),
         (Reply::Killed(count), _) => json!({ "killed": count }),
+        (Reply::Sticky(list), _) => json::sticky(list),
+        (Reply::Forgotten(count), _) => json!({ "forgotten": count }),
         (Reply::Events(events), _) => json!({ "events": events.iter().map(|e| json::event(e)).collect::<Vec<_>>() }),
     }
 }

@@ -6,9 +6,10 @@ mod properties;
 
 use super::children::Detail;
 use super::{attempt, is, rewrite};
-use crate::config::{Address, Config, Group, Host, Listen, Service, parse};
+use crate::config::{Address, Config, Group, GroupPolicy, Host, Listen, Service, parse};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::ConnectOptions;
+use crate::model::sticky::StickyRules;
 
 const DIRECTOR: &str = include_str!("../../../../conf/director.xml");
 const MINIMAL: &str = include_str!("../../../../conf/minimal.xml");
@@ -56,7 +57,9 @@ fn enable(service: &mut Service, index: usize) {
 /// A service with a listener, a group and a host.
 fn service(name: &str) -> Service {
     let (scheduler, hosts) = (SchedulerKind::Random, vec![host("a & b", "10.8.8.8:8")]);
-    let group = Group { name: "main".into(), scheduler, connect: ConnectOptions::default(), hosts };
+    let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
+    let policy = GroupPolicy::default();
+    let group = Group { name: "main".into(), scheduler, sticky, policy, connect, hosts };
     let mut config = parse(MINIMAL, "f").unwrap();
     let listens = vec![Listen::from(Address::Socket("10.1.1.1:81".parse().unwrap()))];
     Service { name: name.into(), listens, groups: vec![group], ..config.services.remove(0) }

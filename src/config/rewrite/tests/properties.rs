@@ -28,7 +28,7 @@ fn altered(mut config: Config, other: &Config, changes: &[u32]) -> Config {
         let other_group = &other.services[0].groups[0];
         match change % 16 {
             0 => host.weight = *change % 1000,
-            1 => host.max = other_group.hosts[0].max,
+            1 => (host.max, host.policy) = (other_group.hosts[0].max, other_group.hosts[0].policy),
             2 => host.connect.stream = other_group.connect.stream,
             3 => host.name.push('x'),
             4 if hosts > 1 => drop(group.hosts.remove(at % hosts)),
@@ -38,7 +38,10 @@ fn altered(mut config: Config, other: &Config, changes: &[u32]) -> Config {
                 host.name = format!("added {at} <&>'\"");
                 host
             }),
-            7 => group.scheduler = other_group.scheduler,
+            7 => {
+                group.scheduler = other_group.scheduler;
+                (group.sticky, group.policy) = (other_group.sticky, other_group.policy);
+            }
             8 => enable(service, at % groups),
             9 => service.groups.insert(at % groups, {
                 let mut group = other_group.clone();

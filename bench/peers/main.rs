@@ -5,7 +5,8 @@
 //! generator are processes of their own, so that what a balancer spends is read from its own processes alone.
 //!
 //! The harness starts itself again for the parts that need a process: `peers hosts …` serves the requests, `peers bare …`
-//! is the bare relay, the least that user space can do between two sockets.
+//! is the bare relay, the least that user space can do between two sockets. `peers managed` is a measurement of its own: of
+//! Director with a busy control plane against itself with a quiet one.
 //!
 //! Never: no network beyond the loopback, nothing left running (children end with the harness), and no exchange is
 //! counted as done unless its every byte was the right one.
@@ -21,6 +22,7 @@ mod fresh;
 mod hosts;
 mod load;
 mod machine;
+mod managed;
 mod measure;
 mod memory;
 mod metric;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match argv.first().map(String::as_str) {
         Some("hosts") => hosts::serve(&argv[1..]),
         Some("bare") => bare::serve(bare::Means::Copy, &argv[1..]),
+        Some("managed") => managed::run(&argv[1..]),
         Some("bare-splice") => bare::serve(bare::Means::Splice, &argv[1..]),
         _ => side_by_side(&argv),
     };

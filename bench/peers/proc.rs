@@ -47,6 +47,19 @@ pub(crate) fn time_of(pids: &[u32]) -> io::Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// Processor time of a process's threads whose names begin so, and of all others; see [`time_of`].
+pub(crate) fn time_by_name(pid: u32, prefix: &str) -> io::Result<(Duration, Duration)> {
+    let (mut named, mut others) = (Duration::ZERO, Duration::ZERO);
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let path = task?.path();
+        let stat = fs::read_to_string(path.join("schedstat"))?;
+        let run: u64 = stat.split_whitespace().next().and_then(|field| field.parse().ok()).unwrap_or(0);
+        let is_named = fs::read_to_string(path.join("comm"))?.starts_with(prefix);
+        *if is_named { &mut named } else { &mut others } += Duration::from_nanos(run);
+    }
+    Ok((named, others))
+}
+
 /// How often the threads of the processes were taken off a CPU: because they waited, or for another thread.
 pub(crate) fn switches_of(pids: &[u32]) -> io::Result<u64> {
     let mut switches: u64 = 0;

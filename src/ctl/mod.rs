@@ -54,7 +54,7 @@ fn run(options: Options, given: Vec<String>) -> u8 {
     // Behind SSH the command is always "prompt"; what was really asked for, and from where, stands in the environment.
     let behind_ssh = |name| std::env::var(name).ok().filter(|_| options.user.is_some() && is_prompt);
     let (original, connection) = (behind_ssh(ORIGINAL_COMMAND), behind_ssh(CONNECTION));
-    let options = options.from_ssh(&connection.unwrap_or_default());
+    let options = options.with_connection(&connection.unwrap_or_default());
     let words = match original.filter(|line| !line.trim().is_empty()) {
         Some(line) => match quote::split(&line) {
             Ok(words) => words,

@@ -70,7 +70,7 @@ impl Options {
     }
 
     /// Has the client that `sshd` tells the commands that it forces of; see ssh(1), `SSH_CONNECTION`.
-    pub(super) fn from_ssh(mut self, connection: &str) -> Self {
+    pub(super) fn with_connection(mut self, connection: &str) -> Self {
         let mut words = connection.split(' ');
         // An address of one link has that link's name behind a percent sign.
         let ip = words.next().and_then(|ip| ip.split('%').next()?.parse::<IpAddr>().ok());
@@ -156,7 +156,7 @@ mod tests {
     fn client_is_the_first_address_of_the_connection() {
         let client = |text: &str| {
             let (options, _) = parsed("--as ann prompt").unwrap();
-            options.from_ssh(text).client.map(|client| client.to_string())
+            options.with_connection(text).client.map(|client| client.to_string())
         };
         assert_eq!(client("192.0.2.7 40112 192.0.2.1 7002").as_deref(), Some("192.0.2.7:40112"));
         assert_eq!(client("fe80::1%eth0 40112 fe80::2%eth0 7002").as_deref(), Some("[fe80::1]:40112"));

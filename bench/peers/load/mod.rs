@@ -104,7 +104,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.done += other.done;
         self.failed += other.failed;
         self.bytes += other.bytes;

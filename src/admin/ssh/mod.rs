@@ -9,7 +9,8 @@
 //! # Logging in
 //! The account is the one that the balancer runs as, because `sshd` without root's rights can log in no other. Who logs in
 //! is told by the key, not by the account. The account needs a shell that runs commands (not `nologin`), and with root's
-//! rights `sshd` needs the directory `/run/sshd`, which is made if it is missing.
+//! rights `sshd` needs the directory `/run/sshd`, which is made if it is missing. The log and the events name the
+//! administrator and the address that `sshd` says he came from.
 //!
 //! # The state directory
 //! `$STATE_DIRECTORY` (systemd's `StateDirectory=`), else `/var/lib/director` for root and `~/.local/state/director` for

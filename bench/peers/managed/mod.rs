@@ -120,7 +120,10 @@ impl Managed {
              <user name=\"root\" password=\"{HASH}\" access=\"full\"/>\n  </admin>\n</director>\n"
         );
         let config = workspace.path().join("managed.xml");
-        fs::write(&config, configs::director(service, &hosts.addrs).replace("</director>\n", &admin))?;
+        // Those that stay and those that come and go are served by the same threads: one more host is no more of them.
+        let mut staying = hosts.many(HOSTS + SPARE);
+        let spare = staying.split_off(HOSTS);
+        fs::write(&config, configs::director(service, &staying).replace("</director>\n", &admin))?;
         let threads = thread::available_parallelism()?.get();
         let mut command = Command::new(program);
         command.args(["-t", &threads.to_string(), "--log-level", "warn"]).arg(&config);
@@ -128,7 +131,7 @@ impl Managed {
         let mut process = Process::start(&mut command, workspace.path().join("managed.log"))?;
         process.wait_until_listening(service)?;
         process.wait_until_listening(page)?;
-        Ok(Self { service, page, spare: hosts.many(SPARE), threads, process })
+        Ok(Self { service, page, spare, threads, process })
     }
 
     fn window(&mut self, offered: Offered, is_managed: bool, span: Duration, changes: u64) -> Result<Window, Failure> {
@@ -186,7 +189,7 @@ fn head(windows: usize, span: Duration) -> String {
         text,
         "Made by `cargo bench --bench peers -- managed`: {windows} windows without and {windows} with it for each load, \
          alternating, of {} s each. With it, {POLLERS} clients ask the API for its status every {} ms, and hosts are \
-         added and removed, {CHANGES} changes in all. Figures are medians over the windows.\n",
+         added and removed, {CHANGES} changes in all. Figures are medians over the windows, quotients those of windows that follow one another.\n",
         span.as_secs_f64(),
         POLL_EVERY.as_millis()
     );
@@ -207,12 +210,16 @@ fn table(text: &mut String, offered: Offered, all: &[Window]) {
     let rate = |window: &Window| window.tally.done as f64 / window.tally.elapsed.as_secs_f64();
     let cost = |window: &Window| window.reactors.as_secs_f64() * 1e6 / window.tally.done.max(1) as f64;
     let others = |window: &Window| window.others.as_secs_f64() * 100.0 / window.tally.elapsed.as_secs_f64();
-    let _ = writeln!(text, "\n## {title}\n\n| | without | with | quotient |\n|---|---:|---:|---:|");
+    let _ = writeln!(
+        text,
+        "\n## {title}\n\n| | without | with | quotient (quartiles of neighbours) |\n|---|---:|---:|---:|"
+    );
     for (name, value) in
         [("connections a second", rate as fn(&Window) -> f64), ("reactors' processor time a connection, µs", cost)]
     {
         let (without, with) = (of(false, value), of(true, value));
-        let _ = writeln!(text, "| {name} | {without:.2} | {with:.2} | {:.4} |", with / without);
+        let [first, middle, third] = quartiles(all, value);
+        let _ = writeln!(text, "| {name} | {without:.2} | {with:.2} | {middle:.3} ({first:.3} – {third:.3}) |");
     }
     let (without, with) = (of(false, others), of(true, others));
     let _ = writeln!(text, "| other threads of the balancer, % of a processor | {without:.2} | {with:.2} | |");
@@ -232,6 +239,20 @@ fn table(text: &mut String, offered: Offered, all: &[Window]) {
     if let Some(why) = all.iter().find_map(|window| window.tally.first_failure.as_ref()) {
         let _ = writeln!(text, "\nThe first loss: {why}");
     }
+}
+
+/// Of the quotients of windows that follow one another, one of each kind.
+fn quartiles(all: &[Window], value: fn(&Window) -> f64) -> [f64; 3] {
+    let quotient = |pair: &[Window]| match pair {
+        [first, second] if first.is_managed => Some(value(first) / value(second)),
+        [first, second] => Some(value(second) / value(first)),
+        _ => None,
+    };
+    let mut quotients: Vec<f64> = all.chunks(2).filter_map(quotient).collect();
+    quotients.sort_by(f64::total_cmp);
+    let half = quotients.len() / 2;
+    let (low, high) = (quotients[..half].to_vec(), quotients[quotients.len() - half..].to_vec());
+    [median(low), median(quotients), median(high)]
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -54,8 +54,8 @@ fn json(line: &str) -> Value {
 /// Lines written, dropped for lack of room, and not taken by their destination.
 fn counts(socket: &Path) -> [u64; 3] {
     let output = support::control::directorctl().arg("-s").arg(socket).args(["--json", "status"]).output();
-    let status: Value = serde_json::from_slice(&output.unwrap().stdout).expect("status");
-    ["written", "dropped", "failed"].map(|name| status["access_log"][name].as_u64().unwrap())
+    let status: Value = serde_json::from_slice(&output.expect("directorctl runs").stdout).expect("status");
+    ["written", "dropped", "failed"].map(|name| status["access_log"][name].as_u64().expect("a count"))
 }
 
 fn seconds(word: &str) -> f64 {

@@ -20,7 +20,7 @@ const USER: &str = "nobody";
 
 fn id(flag: &str) -> u32 {
     let output = Command::new("id").args([flag, USER]).output().expect("id is there");
-    String::from_utf8(output.stdout).unwrap().trim().parse().expect("a number")
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
 }
 
 /// The lines of the status of each of its threads that begin so, in words.
@@ -44,8 +44,8 @@ fn all_are(director: &Director, key: &str, expected: &[String]) {
 /// A directory that the user may write to.
 fn own(folder: &Scratch, name: &str) -> PathBuf {
     let path = folder.path(name);
-    fs::create_dir(&path).unwrap();
-    chown(&path, Some(id("-u")), Some(id("-g"))).unwrap();
+    fs::create_dir(&path).expect("make a directory");
+    chown(&path, Some(id("-u")), Some(id("-g"))).expect("give it away");
     path
 }
 

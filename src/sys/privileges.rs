@@ -248,7 +248,6 @@ fn filter(architecture: u32) -> Vec<libc::sock_filter> {
     /// Numbers of the x32 variant of x86-64 begin here; no other architecture has so many.
     const X32: u32 = 0x4000_0000;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    #[expect(clippy::cast_sign_loss, reason = "a small positive number")]
     let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
     let mut program = vec![
         step(LOAD, 0, 0, ARCHITECTURE_AT),

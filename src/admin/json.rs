@@ -4,6 +4,8 @@
 //! session names are strings, and what is not there is `null`. A histogram is `{"first": …, "buckets": […], "sum_us": …}`
 //! as [`Counts`]: the first bucket is below 2^`first` µs, each after it ends at twice the time, the last has no end.
 
+mod probes;
+
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -116,6 +118,7 @@ pub fn host(host: &HostView) -> Value {
         "why": host.why,
         "lasted_ms": millis(host.lasted),
         "next_probe_ms": host.next_probe.map(millis),
+        "probes": probes::probes(&host.probes),
         "blacklisted_ms": host.blacklisted.map(millis),
         "times_blacklisted": host.times_blacklisted,
         "hard": host.hard,
@@ -246,7 +249,7 @@ mod tests {
     use crate::model::role::Level;
     use crate::model::scheduler::SchedulerKind;
     use crate::model::session::{SessionInfo, SessionName, SessionState};
-    use crate::model::snapshot::StickyState;
+    use crate::model::snapshot::{ProbesView, StickyState};
     use crate::model::status::AdminState;
     use crate::model::time::Moment;
 
@@ -264,6 +267,7 @@ mod tests {
             why: String::from("connection refused"),
             lasted: Duration::from_millis(1500),
             next_probe: None,
+            probes: ProbesView::default(),
             blacklisted: None,
             times_blacklisted: 0,
             hard: None,

@@ -113,6 +113,7 @@ const ADDRESS: &str = "ADDRESS:PORT";
 /// The form of a yes or no.
 pub(super) const BOOLEAN: &str = "true";
 const BYTES: &str = "BYTES";
+const TEXT: &str = "TEXT";
 const SOURCE: &str = "ADDRESS-ADDRESS";
 
 const fn any_number(rule: &'static Rule) -> Child {
@@ -189,6 +190,13 @@ pub(super) static GROUP: Rule = Rule {
         ("fail-back", BOOLEAN),
         ("stubborn", BOOLEAN),
         ("blacklist", TIME),
+        ("check", "none|tcp|udp|dns"),
+        ("check-port", NUMBER),
+        ("check-send", TEXT),
+        ("check-expect", TEXT),
+        ("check-query", "NAME TYPE"),
+        ("check-interval", TIME),
+        ("check-timeout", TIME),
         ("enable", BOOLEAN),
         ("source", SOURCE),
         ("fastopen", BOOLEAN)

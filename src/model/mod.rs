@@ -5,6 +5,7 @@
 //! [`command::Request`] (front-end to manager).
 
 pub mod change;
+pub mod check;
 pub mod command;
 pub mod counters;
 pub mod event;

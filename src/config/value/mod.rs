@@ -5,6 +5,7 @@
 
 mod address;
 mod bytes;
+mod check;
 mod name;
 mod number;
 mod scheduler;
@@ -14,6 +15,7 @@ mod time;
 pub(super) use address::{host_address, listen_address};
 pub(crate) use bytes::bytes;
 pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
+pub(super) use check::{check_kind, check_timeout, escaped, expect, payload, port, question, shown_question};
 pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key, socket_path};
 pub(super) use number::{
     admin_state, backlog, boolean, busy_poll, count, fastopen_queue, prefix_v4, prefix_v6, prio, sticky_size, weight,

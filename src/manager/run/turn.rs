@@ -272,8 +272,8 @@ impl Shell {
             Effect::Publish(_) | Effect::Probe { .. } | Effect::Resolve { .. } if self.draining.is_some() => {}
             Effect::Publish(spec) => self.outbox.post(&Update::Service(spec)),
             Effect::Remove(id) => self.outbox.post(&Update::Remove(id)),
-            Effect::Probe { host, addr, timeout } => {
-                return self.prober.start(now, host, addr, self.brain.outbound(host), timeout);
+            Effect::Probe { host, addr, check, timeout } => {
+                return self.prober.start(now, host, (addr, check), self.brain.outbound(host), timeout);
             }
             Effect::Resolve { name } => return self.resolver.ask(name),
         }

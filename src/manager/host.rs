@@ -1,0 +1,132 @@
+//! One host address: what is configured of it, and what is known.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config;
+use crate::model::check::{Check, Probe};
+use crate::model::counters::HostCounters;
+use crate::model::id::HostId;
+use crate::model::outcome::Blame;
+use crate::model::snapshot::ProbesView;
+use crate::model::socket_options::{ConnectOptions, Outbound};
+use crate::model::status::{AdminState, HostStatus};
+use crate::model::time::Moment;
+
+use super::health::Health;
+use super::probe_log::ProbeLog;
+use super::registry::Position;
+
+/// One host address.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) at: Position,
+    pub(super) addr: SocketAddr,
+    pub(super) counters: Arc<HostCounters>,
+    pub(super) health: Health,
+    /// Why it has the status that it has; empty as long as nothing has happened.
+    pub(super) why: String,
+    pub(super) admin: AdminState,
+    /// Least time that it stays out when it has failed, if that is not as for all.
+    pub(super) checktime: Option<Duration>,
+    /// How it is probed.
+    pub(super) check: Arc<Check>,
+    /// Whether its group says so.
+    pub(super) is_checked: bool,
+    log: ProbeLog,
+    /// Until when an operator keeps it out, and how often one did.
+    pub(super) kept_out: Option<Moment>,
+    pub(super) times_kept_out: u64,
+    pub(super) outbound: Option<Arc<Outbound>>,
+}
+
+impl Host {
+    pub(super) fn new(now: Moment, id: HostId, at: Position, addr: SocketAddr) -> Self {
+        Self {
+            at,
+            addr,
+            counters: Arc::default(),
+            health: Health::new(now, id.0),
+            why: String::new(),
+            admin: AdminState::Up,
+            checktime: None,
+            check: Arc::new(Check::connect()),
+            is_checked: false,
+            log: ProbeLog::default(),
+            kept_out: None,
+            times_kept_out: 0,
+            outbound: None,
+        }
+    }
+
+    /// The rules as they are for it: a check with an interval asks hosts that are up and hosts that are down as often.
+    pub(super) fn rules(&self, rules: &config::Manager) -> config::Manager {
+        let interval = self.check.interval;
+        config::Manager {
+            checktime: self.checktime.unwrap_or(rules.checktime),
+            host_check: interval.unwrap_or(rules.host_check),
+            heartbeat: interval.or(rules.heartbeat),
+            ..rules.clone()
+        }
+    }
+
+    /// Whether nobody asks it anything.
+    pub(super) fn is_passive(&self) -> bool {
+        self.check.probe == Probe::Passive
+    }
+
+    /// When to probe it. What is out of service is left alone, and where nobody asks only those that failed have a time.
+    pub(super) fn next_probe(&self) -> Option<Moment> {
+        let is_idle = self.is_passive() && self.health.status() == HostStatus::Up;
+        if self.admin == AdminState::Down || is_idle { None } else { self.health.next_probe() }
+    }
+
+    /// How long its next probe may take, at most `full` unless its check says more. What answers a check may always take
+    /// as long, also when it is about to come back.
+    pub(super) fn probe_timeout(&self, full: Duration, rules: &config::Manager) -> Duration {
+        if !self.is_checked {
+            return self.health.probe_timeout(full, self.counters.connect_time(), &self.rules(rules));
+        }
+        let usual = self.check.interval.map_or(full, |interval| interval.min(full));
+        self.check.timeout.unwrap_or(usual)
+    }
+
+    /// Where it is probed.
+    pub(super) fn probed_addr(&self) -> SocketAddr {
+        let mut addr = self.addr;
+        addr.set_port(self.check.port.unwrap_or(addr.port()));
+        addr
+    }
+
+    /// Remembers what came of a probe, and returns it.
+    pub(super) fn log_probe(&mut self, now: Moment, result: Result<Duration, Blame>) -> Result<Duration, Blame> {
+        self.log.add(now, self.health.probe_started(), result);
+        result
+    }
+
+    /// What came of its probes.
+    pub(super) fn probes(&self, now: Moment) -> ProbesView {
+        self.log.view(now, self.check.probe.name())
+    }
+
+    /// Takes how to connect to it. What stays the same keeps the turn of its source addresses.
+    pub(super) fn take_connect(&mut self, connect: &ConnectOptions) {
+        let known = self.outbound.as_ref().map(|outbound| outbound.options());
+        if known.unwrap_or(&ConnectOptions::default()) != connect {
+            self.outbound = Outbound::new(self.addr, connect.clone()).map(Arc::new);
+        }
+    }
+
+    /// Takes how to probe it: as its group says, or as is usual.
+    pub(super) fn take_check(&mut self, own: Option<&Check>, serves_connections: bool) {
+        self.is_checked = own.is_some();
+        let usual = || Check::usual(serves_connections);
+        let check = own.cloned().unwrap_or_else(usual);
+        if *self.check != check {
+            self.check = Arc::new(check);
+            // What another check found says nothing about this one.
+            self.log.forget_last();
+        }
+    }
+}

@@ -66,12 +66,15 @@ impl Manager {
         }
         self.with_health(now, host, |host, rules| match host.log_probe(now, result) {
             Ok(took) => {
-                // Whatever else was asked says nothing of what clients will find at its door.
+                let change = host.health.on_probe_succeeded(now, rules);
+                // Whatever else was asked says nothing of what clients will find at its door, unless it is the judgement.
                 if host.check.is_as_clients() {
                     host.counters.record_connect(took);
                     host.counters.clear_suspicion();
+                } else if change.is_some() {
+                    host.counters.clear_suspicion();
                 }
-                host.health.on_probe_succeeded(now, rules).map(|_| "probe answered".to_owned())
+                change.map(|_| "probe answered".to_owned())
             }
             Err(Blame::Host(fault)) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {fault}")),
             Err(Blame::Local(_)) => {
@@ -95,6 +98,7 @@ impl Manager {
         let Some(host) = self.registry.hosts.get_mut(&id) else { return self.probes.forget(id) };
         if host.is_passive() {
             return self.with_health(now, id, |host, rules| {
+                host.counters.clear_suspicion();
                 host.health.on_time_over(now, rules).map(|_| "its time is over".to_owned())
             });
         }

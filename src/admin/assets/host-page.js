@@ -2,11 +2,11 @@
 
 import { Chart } from "./chart.js";
 import { make, setAttribute, setHidden, setText } from "./dom.js";
-import { byteRate, bytes, count, latency, rate } from "./format.js";
+import { byteRate, bytes, count, latency, rate, span } from "./format.js";
 import { Histogram } from "./histogram.js";
 import { hostKey } from "./history.js";
 import { hostMenu } from "./host-menu.js";
-import { stateOf } from "./host-state.js";
+import { coarse, stateOf } from "./host-state.js";
 import { mayChange, serviceNamed, state } from "./state.js";
 
 /** The page. */
@@ -95,6 +95,7 @@ export class HostPage {
       ["In", bytes(host.bytes_up)],
       ["Out", bytes(host.bytes_down)],
       ["Usual connect", host.connect_time_us > 0 ? latency(host.connect_time_us) : "unknown"],
+      ["Check", checkOf(host)],
       ["Last change", host.why || "none"],
     ];
     for (const [name, value] of facts) {
@@ -105,4 +106,16 @@ export class HostPage {
       setText(this.#values.get(name), value);
     }
   }
+}
+
+/** What it is asked, what came of it and since when, and when it is asked next. */
+function checkOf({ probes: { check, last }, next_probe_ms: next }) {
+  if (check === "none") return "none";
+  const parts = [];
+  if (last) {
+    const took = last.good ? ` in ${latency(last.took_us)}` : "";
+    parts.push(`${last.why}${took} ${span(coarse(last.ago_ms))} ago`, `so for ${span(coarse(last.lasted_ms))}`);
+  }
+  if (next !== null) parts.push(next < 1000 ? "next now" : `next in ${span(Math.round(next / 1000) * 1000)}`);
+  return `${check}: ${parts.join(" · ") || "not asked yet"}`;
 }

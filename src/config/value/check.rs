@@ -177,7 +177,7 @@ mod tests {
         let wrong = |text| question(text).unwrap_err();
         assert!(wrong("").starts_with("not a name and a type"));
         assert!(wrong("a b c").starts_with("not a name and a type"));
-        assert!(wrong("a.example AAA").ends_with("SRV; did you mean \"A\"?"), "{}", wrong("a.example AAA"));
+        assert!(wrong("a.example AAA").ends_with("SRV; did you mean \"AAAA\"?"), "{}", wrong("a.example AAA"));
         for name in ["a..b", ".a", "..", "é.example", "a\\.b", &"a".repeat(64), &"abcdefg.".repeat(32)] {
             assert!(wrong(name).contains(" is no name, expected letters"), "{name}");
         }

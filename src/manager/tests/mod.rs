@@ -1,6 +1,7 @@
 //! Tests of the brain as a whole, with a world of hosts and a virtual clock.
 
 mod aggressive;
+mod checks;
 mod flapping;
 mod health;
 mod many;

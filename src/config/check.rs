@@ -22,14 +22,14 @@ pub(super) fn read<S: Texts>(texts: &mut S) -> Result<Option<Check>, S::Error> {
     let known = interval.as_ref().ok().copied().flatten();
     let timeout =
         texts.read("check-timeout", |text| kind.asks("check-timeout").and_then(|()| value::check_timeout(text, known)));
-    let whole = texts.read("check", |_| match kind {
-        Kind::Udp if matches!(send, Ok(None)) => {
-            Err(String::from("nothing is sent that could be answered; expected check-send, too"))
+    let whole = texts.read("check", |_| {
+        if matches!((kind, &send), (Kind::Udp, Ok(None))) {
+            return Err(String::from("nothing is sent that could be answered; expected check-send, too"));
         }
-        Kind::Dns if matches!(query, Ok(None)) => {
-            Err(String::from("there is no name to ask for; expected check-query=\"NAME TYPE\", too"))
+        if matches!((kind, &query), (Kind::Dns, Ok(None))) {
+            return Err(String::from("there is no name to ask for; expected check-query=\"NAME TYPE\", too"));
         }
-        _ => Ok(()),
+        Ok(())
     });
     let Some(probe) = probe? else {
         return refusal_of([port.map(drop), send.map(drop), expect.map(drop), query.map(drop)])
@@ -89,14 +89,16 @@ impl Kind {
         self.asks(name)?;
         match self {
             Self::Dns => Err(format!("the check is dns, which asks for check-query; expected no {name}")),
-            _ => Ok(()),
+            Self::Unknown | Self::Absent | Self::Passive | Self::Tcp | Self::Udp => Ok(()),
         }
     }
 
     fn queries(self) -> Result<(), String> {
         match self {
             Self::Unknown | Self::Dns => Ok(()),
-            _ => Err(String::from("only the check dns asks for names; expected check=\"dns\"")),
+            Self::Absent | Self::Passive | Self::Tcp | Self::Udp => {
+                Err(String::from("only the check dns asks for names; expected check=\"dns\""))
+            }
         }
     }
 }

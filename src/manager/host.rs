@@ -32,7 +32,9 @@ pub(super) struct Host {
     pub(super) checktime: Option<Duration>,
     /// How it is probed.
     pub(super) check: Arc<Check>,
-    /// Whether its group says so.
+    /// What the probe under way asks, which a reload does not change.
+    asked: Arc<Check>,
+    /// Whether its group says how.
     pub(super) is_checked: bool,
     log: ProbeLog,
     /// Until when an operator keeps it out, and how often one did.
@@ -43,6 +45,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(now: Moment, id: HostId, at: Position, addr: SocketAddr) -> Self {
+        let check = Arc::new(Check::connect());
         Self {
             at,
             addr,
@@ -51,7 +54,8 @@ impl Host {
             why: String::new(),
             admin: AdminState::Up,
             checktime: None,
-            check: Arc::new(Check::connect()),
+            asked: Arc::clone(&check),
+            check,
             is_checked: false,
             log: ProbeLog::default(),
             kept_out: None,
@@ -99,10 +103,23 @@ impl Host {
         addr
     }
 
-    /// Remembers what came of a probe, and returns it.
-    pub(super) fn log_probe(&mut self, now: Moment, result: Result<Duration, Blame>) -> Result<Duration, Blame> {
+    /// What to ask it now.
+    pub(super) fn ask(&mut self) -> Arc<Check> {
+        self.asked = Arc::clone(&self.check);
+        Arc::clone(&self.check)
+    }
+
+    /// Remembers what came of a probe, and returns it; none if it was asked something else than it would be now.
+    pub(super) fn note_probe(
+        &mut self,
+        now: Moment,
+        result: Result<Duration, Blame>,
+    ) -> Option<Result<Duration, Blame>> {
+        if !Arc::ptr_eq(&self.asked, &self.check) {
+            return None;
+        }
         self.log.add(now, self.health.probe_started(), result);
-        result
+        Some(result)
     }
 
     /// What came of its probes.

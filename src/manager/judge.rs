@@ -1,7 +1,6 @@
 //! The manager's judgement of hosts: reports and probes in, status changes and new probes out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -64,8 +63,8 @@ impl Manager {
         if !self.probes.end(host) {
             return;
         }
-        self.with_health(now, host, |host, rules| match host.log_probe(now, result) {
-            Ok(took) => {
+        self.with_health(now, host, |host, rules| match host.note_probe(now, result) {
+            Some(Ok(took)) => {
                 let change = host.health.on_probe_succeeded(now, rules);
                 // Whatever else was asked says nothing of what clients will find at its door, unless it is the judgement.
                 if host.check.is_as_clients() {
@@ -76,8 +75,8 @@ impl Manager {
                 }
                 change.map(|_| "probe answered".to_owned())
             }
-            Err(Blame::Host(fault)) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {fault}")),
-            Err(Blame::Local(_)) => {
+            Some(Err(Blame::Host(fault))) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {fault}")),
+            Some(Err(Blame::Local(_))) | None => {
                 host.health.on_probe_void(now);
                 None
             }
@@ -106,7 +105,7 @@ impl Manager {
         let full = configured.unwrap_or(self.settings.connect_timeout).min(PROBE_TIMEOUT_MAX);
         let timeout = host.probe_timeout(full, &self.rules);
         host.health.on_probe_started(now);
-        let (addr, check) = (host.probed_addr(), Arc::clone(&host.check));
+        let (addr, check) = (host.probed_addr(), host.ask());
         // Far above the timeout: until then the shell has answered, if it ever will.
         self.probes.start(id, now.after(timeout).after(PROBE_TIMEOUT_MAX));
         self.effects.push(Effect::Probe { host: id, addr, check, timeout });

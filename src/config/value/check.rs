@@ -119,9 +119,10 @@ pub(in crate::config) fn question(text: &str) -> Result<Question, String> {
             })?
         }
     };
-    let name = if name == "." { name } else { name.strip_suffix('.').unwrap_or(name) };
+    let is_root = name == ".";
+    let name = if is_root { name } else { name.strip_suffix('.').unwrap_or(name) };
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    let has_empty_label = name != "." && name.split('.').any(str::is_empty);
+    let has_empty_label = !is_root && name.split('.').any(str::is_empty);
     if !is_plain || has_empty_label || Name::new(name).is_err() {
         let what = "no name, expected letters, digits, - and _ with dots between them, 63 at most in a row, 253 in all";
         return Err(format!("{} is {what}", quoted(name)));

@@ -103,7 +103,11 @@
 //! 14. The one lock that reactors share is that of a part of a group's table of clients ([`model::sticky::StickyTable`]),
 //!     in services that ask for one: two or three times a connection, for a search and some stores, never two at a time,
 //!     never across a system call, and by others (who list or forget clients) for 64 places at a time.
-//! 15. A client's own host comes first, then the lowest `prio` that can take it, then hosts for emergencies, each time
+//! 15. What a host is asked is its group's business ([`model::check::Check`]), when it is asked the manager's: probes of
+//!     hosts are spread over their interval, bounded in number, and each on a socket of its own. A datagram that is lost
+//!     is no failure, and what answers elsewhere than at the host's own port says nothing of connects. A host that nobody
+//!     can ask is back when its time is over.
+//! 16. A client's own host comes first, then the lowest `prio` that can take it, then hosts for emergencies, each time
 //!     those of which nothing bad is known before those that are suspected. A client that is denied access goes to hosts
 //!     for abuse or nowhere, and waits for none. What is remembered of a client is a host that was chosen as sound, never
 //!     one for emergencies. Who is elsewhere because its host was slow for others returns to it; who is elsewhere because

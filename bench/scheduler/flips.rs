@@ -110,7 +110,8 @@ fn config(hosts: u32) -> Config {
     let hosts = (0..hosts).map(host).collect();
     let (scheduler, sticky) = (SchedulerKind::LeastConns, StickyRules::default());
     let policy = GroupPolicy::default();
-    let group = Group { name: "g".into(), scheduler, sticky, policy, connect: ConnectOptions::default(), hosts };
+    let group =
+        Group { name: "g".into(), scheduler, sticky, policy, check: None, connect: ConnectOptions::default(), hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket(SocketAddr::from(([127, 0, 0, 1], 80))).into()],

@@ -5,6 +5,7 @@
 //! as [`Counts`]: the first bucket is below 2^`first` µs, each after it ends at twice the time, the last has no end.
 
 mod acls;
+mod probes;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -128,6 +129,7 @@ pub fn host(host: &HostView) -> Value {
         "why": host.why,
         "lasted_ms": millis(host.lasted),
         "next_probe_ms": host.next_probe.map(millis),
+        "probes": probes::probes(&host.probes),
         "blacklisted_ms": host.blacklisted.map(millis),
         "times_blacklisted": host.times_blacklisted,
         "hard": host.hard,
@@ -261,7 +263,7 @@ mod tests {
     use crate::model::role::Level;
     use crate::model::scheduler::SchedulerKind;
     use crate::model::session::{SessionInfo, SessionName, SessionState};
-    use crate::model::snapshot::StickyState;
+    use crate::model::snapshot::{ProbesView, StickyState};
     use crate::model::status::AdminState;
     use crate::model::time::Moment;
 
@@ -279,6 +281,7 @@ mod tests {
             why: String::from("connection refused"),
             lasted: Duration::from_millis(1500),
             next_probe: None,
+            probes: ProbesView::default(),
             blacklisted: None,
             times_blacklisted: 0,
             hard: None,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::access;
+use super::check;
 use super::policy;
 use super::sockets;
 use super::sticky;
@@ -48,6 +49,7 @@ pub(super) fn group(group: &Group) -> Shown {
     let mut shown = given([("name", Some(group.name.clone())), ("scheduler", scheduler)]);
     shown.extend(sticky::shown(&group.sticky));
     shown.extend(policy::shown_group(&group.policy));
+    shown.extend(check::shown(group.check.as_ref()));
     shown.extend(sockets::shown_connect(&group.connect));
     shown
 }

@@ -28,6 +28,7 @@
 mod access;
 mod attributes;
 mod change;
+mod check;
 mod current;
 mod diff;
 mod error;
@@ -55,6 +56,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::address::UnixName;
+use crate::model::check::Check;
 use crate::model::proxy::Expect;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
@@ -239,6 +241,8 @@ pub struct Group {
     pub sticky: StickyRules,
     /// What becomes of hosts that fail, and of their clients.
     pub policy: GroupPolicy,
+    /// How its hosts are probed; none: as is usual, see [`Check::usual`].
+    pub check: Option<Check>,
     /// How to connect to its hosts, as far as they do not say so themselves; the command line says the rest.
     pub connect: ConnectOptions,
     /// Names unique in the group. A file has at least one.

@@ -114,6 +114,7 @@ const ADDRESS: &str = "ADDRESS:PORT";
 pub(super) const BOOLEAN: &str = "true";
 const BYTES: &str = "BYTES";
 const ANNOUNCE: &str = "v1|v2|off";
+const TEXT: &str = "TEXT";
 const SOURCE: &str = "ADDRESS-ADDRESS";
 
 const fn any_number(rule: &'static Rule) -> Child {
@@ -210,6 +211,13 @@ pub(super) static GROUP: Rule = Rule {
         ("fail-back", BOOLEAN),
         ("stubborn", BOOLEAN),
         ("blacklist", TIME),
+        ("check", "none|tcp|udp|dns"),
+        ("check-port", NUMBER),
+        ("check-send", TEXT),
+        ("check-expect", TEXT),
+        ("check-query", "NAME TYPE"),
+        ("check-interval", TIME),
+        ("check-timeout", TIME),
         ("enable", BOOLEAN),
         ("proxy", ANNOUNCE),
         ("source", SOURCE),

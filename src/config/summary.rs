@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::access;
+use super::check;
 use super::policy;
 use super::sockets;
 use super::value::show_time;
@@ -113,14 +114,15 @@ fn settings(service: &Service) -> String {
 
 fn group_line(group: &Group, width: usize) -> String {
     let hosts = list(group.hosts.iter().map(host));
-    let connect = options(&sockets::shown_connect(&group.connect));
-    let connect = if connect.is_empty() { connect } else { format!("  ({connect})") };
+    let apart = |options: String| if options.is_empty() { options } else { format!("  ({options})") };
+    let check = apart(options(&check::shown(group.check.as_ref())));
+    let connect = apart(options(&sockets::shown_connect(&group.connect)));
     let scheduler = match group.sticky.mode {
         StickyMode::Off => group.scheduler.to_string(),
         StickyMode::Table => format!("{},sticky", group.scheduler),
         StickyMode::Hash => format!("{},hash", group.scheduler),
     };
-    format!("{:<width$}  {scheduler:<12}  {hosts}{connect}", cut(&group.name))
+    format!("{:<width$}  {scheduler:<12}  {hosts}{check}{connect}", cut(&group.name))
 }
 
 fn listen(listen: &Listen) -> String {
@@ -290,6 +292,15 @@ log             /var/log/director.log
 control socket  /run/director.sock
 ";
         assert_eq!(summary_of(text), expected);
+    }
+
+    #[test]
+    fn check_of_a_group_is_shown() {
+        let text = "<director><service name='s'><listen ip='*:1'/>
+                    <group name='g' check='dns' check-query='a.example NS' user-timeout='5s'><host ip='h:2'/></group>
+                    </service></director>";
+        let line = "  > g  roundrobin    host.0 h:2  (check dns check-query a.example NS)  (user-timeout 5s)";
+        assert_eq!(summary_of(text).lines().nth(2), Some(line));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::Level;
 
 use crate::model::address::Endpoint;
+use crate::model::check::Check;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::Blame;
 use crate::model::report::Report;
@@ -21,7 +22,7 @@ pub enum Event {
     ProbeEnded {
         /// The host.
         host: HostId,
-        /// The time the connect took, or why it failed.
+        /// The time until it had answered, or why it failed.
         result: Result<Duration, Blame>,
     },
     /// A resolution that [`Effect::Resolve`] asked for has ended.
@@ -40,12 +41,14 @@ pub enum Effect {
     Publish(Arc<ServiceSpec>),
     /// Tell every reactor that the service is gone. Its listeners go first.
     Remove(ServiceId),
-    /// Connect to the host and answer with [`Event::ProbeEnded`], within `timeout`.
+    /// Ask the host and answer with [`Event::ProbeEnded`], within `timeout`.
     Probe {
         /// The host.
         host: HostId,
-        /// Where to connect to.
+        /// Whom to ask, at which port.
         addr: Endpoint,
+        /// What to ask; never [`crate::model::check::Probe::Passive`].
+        check: Arc<Check>,
         /// After this it failed with [`crate::model::outcome::Fault::TimedOut`].
         timeout: Duration,
     },

@@ -168,6 +168,12 @@ impl Health {
         }
     }
 
+    /// When the last probe started.
+    #[must_use]
+    pub const fn probe_started(&self) -> Moment {
+        self.started
+    }
+
     /// A probe has started.
     pub const fn on_probe_started(&mut self, now: Moment) {
         self.started = now;
@@ -196,6 +202,13 @@ impl Health {
         self.eager = None;
         self.due = self.heartbeat(now, rules);
         Some(HostStatus::Up)
+    }
+
+    /// Its time is over, and nobody is to ask it. Returns the new status if it changed.
+    pub fn on_time_over(&mut self, now: Moment, rules: &config::Manager) -> Option<HostStatus> {
+        self.started = now;
+        self.successes = rules.rise.saturating_sub(1);
+        self.on_probe_succeeded(now, rules)
     }
 
     /// An operator says that it answers. Returns the new status if it changed.

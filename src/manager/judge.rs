@@ -16,8 +16,8 @@ use crate::model::time::Moment;
 
 use super::Manager;
 use super::effect::Effect;
+use super::host::Host;
 use super::line::{Quoted, Seconds, status_word};
-use super::registry::Host;
 
 impl Manager {
     pub(super) fn on_report(&mut self, now: Moment, report: Report) {
@@ -65,15 +65,23 @@ impl Manager {
         if !self.probes.end(host) {
             return;
         }
-        self.with_health(now, host, |host, rules| match result {
-            Ok(took) => {
-                host.counters.record_connect(took);
-                host.counters.clear_suspicion();
-                host.health.on_probe_succeeded(now, rules).map(|_| "probe answered".to_owned())
+        self.with_health(now, host, |host, rules| match host.note_probe(now, result) {
+            Some(Ok(took)) => {
+                let change = host.health.on_probe_succeeded(now, rules);
+                // Whatever else was asked says nothing of what clients will find at its door, unless it is the judgement.
+                if host.check.is_as_clients() {
+                    host.counters.record_connect(took);
+                    host.counters.clear_suspicion();
+                } else if change.is_some() {
+                    host.counters.clear_suspicion();
+                }
+                change.map(|_| "probe answered".to_owned())
             }
-            Err(Blame::Host(fault)) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {fault}")),
-            Err(Blame::Busy) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {}", Fault::QueueFull)),
-            Err(Blame::Local(_)) => {
+            Some(Err(Blame::Host(fault))) => host.health.on_probe_failed(now, rules).map(|_| format!("probe: {fault}")),
+            Some(Err(Blame::Busy)) => {
+                host.health.on_probe_failed(now, rules).map(|_| format!("probe: {}", Fault::QueueFull))
+            }
+            Some(Err(Blame::Local(_))) | None => {
                 host.health.on_probe_void(now);
                 None
             }
@@ -89,17 +97,23 @@ impl Manager {
         });
     }
 
-    /// Starts a probe that is due.
+    /// Starts a probe that is due. A host that nobody asks is back when its time has come.
     pub(super) fn start_probe(&mut self, now: Moment, id: HostId) {
         let Some(host) = self.registry.hosts.get_mut(&id) else { return self.probes.forget(id) };
+        if host.is_passive() {
+            return self.with_health(now, id, |host, rules| {
+                host.counters.clear_suspicion();
+                host.health.on_time_over(now, rules).map(|_| "its time is over".to_owned())
+            });
+        }
         let configured = self.registry.services.get(&host.at.service).and_then(|s| s.config.connect_timeout);
         let full = configured.unwrap_or(self.settings.connect_timeout).min(PROBE_TIMEOUT_MAX);
-        let timeout = host.health.probe_timeout(full, host.counters.connect_time(), &self.rules);
+        let timeout = host.probe_timeout(full, &self.rules);
         host.health.on_probe_started(now);
-        let addr = host.addr;
+        let (addr, check) = (host.probed_addr(), host.ask());
         // Far above the timeout: until then the shell has answered, if it ever will.
         self.probes.start(id, now.after(timeout).after(PROBE_TIMEOUT_MAX));
-        self.effects.push(Effect::Probe { host: id, addr, timeout });
+        self.effects.push(Effect::Probe { host: id, addr, check, timeout });
     }
 
     /// Takes in which hosts of a service are in its enabled group, and the rules.
@@ -137,7 +151,7 @@ impl Manager {
             let Some(known) = self.registry.hosts.get_mut(host) else { continue };
             if known.health.status() == HostStatus::Down {
                 let none_left = candidates.get(host).is_some_and(|role| !served.contains(role));
-                known.health.set_eager(now, none_left);
+                known.health.set_eager(now, none_left && !known.is_passive());
                 self.probes.plan(*host, known.next_probe());
             }
         }

@@ -6,7 +6,8 @@
 //!
 //! - `judge` turns reports and probes into status changes, with one `health` a host and the plan of all `probes`; `blacklist`
 //!   keeps hosts out for a time;
-//! - `registry` holds what is configured and what outlives a reload, with `lists` for access; `names` what host names resolved to;
+//! - `registry` holds what is configured and what outlives a reload, `host` one address of it with its `probe_log`, `lists`
+//!   those for access, `names` what host names resolved to;
 //! - `publication` makes of it what reactors see, for a group of many hosts not more often than they can follow;
 //!   `sticky` shows and forgets the clients of tables; `changes`, `line`, `counter_lines` and `loop_table` make what people read, `view` what programs do.
 //!
@@ -18,11 +19,13 @@ mod changes;
 mod counter_lines;
 mod effect;
 mod health;
+mod host;
 mod judge;
 mod line;
 mod lists;
 mod loop_table;
 mod names;
+mod probe_log;
 mod probes;
 mod publication;
 mod registry;

@@ -6,24 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{self, Address, Config};
 use crate::model::access::Acl;
 use crate::model::address::Endpoint;
 use crate::model::clients::{ClientLimits, ClientTable};
-use crate::model::counters::{HostCounters, ServiceCounters};
+use crate::model::counters::ServiceCounters;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::rotation::Rotation;
 use crate::model::service::ServiceSpec;
-use crate::model::socket_options::{ConnectOptions, Outbound};
-use crate::model::status::{AdminState, HostStatus};
+use crate::model::socket_options::ConnectOptions;
+use crate::model::status::HostStatus;
 use crate::model::sticky::{StickyMode, StickyRules, StickyTable};
 use crate::model::time::Moment;
 
 use super::changes::Changes;
-use super::health::Health;
+use super::host::Host;
 use super::line::{Limiter, Place};
 use super::lists::Lists;
 use super::names::{NameState, Names};
@@ -87,24 +86,6 @@ pub(super) struct Position {
     pub(super) service: ServiceId,
     pub(super) group: usize,
     pub(super) entry: usize,
-}
-
-/// One host address.
-#[derive(Debug)]
-pub(super) struct Host {
-    pub(super) at: Position,
-    pub(super) addr: Endpoint,
-    pub(super) counters: Arc<HostCounters>,
-    pub(super) health: Health,
-    /// Why it has the status that it has; empty as long as nothing has happened.
-    pub(super) why: String,
-    pub(super) admin: AdminState,
-    /// Least time that it stays out when it has failed, if that is not as for all.
-    pub(super) checktime: Option<Duration>,
-    /// Until when an operator keeps it out, and how often one did.
-    pub(super) kept_out: Option<Moment>,
-    pub(super) times_kept_out: u64,
-    pub(super) outbound: Option<Arc<Outbound>>,
 }
 
 impl Registry {
@@ -181,6 +162,8 @@ impl Registry {
         let Some(service) = self.services.get_mut(&at.service) else { return (0, Vec::new()) };
         let group = &service.config.groups[at.group];
         let connect = group.hosts[at.entry].connect.or(&group.connect).or(&self.connect);
+        // A listener's protocol will tell, once there are others than TCP.
+        let serves_connections = true;
         let wanted = match &group.hosts[at.entry].address {
             Address::Socket(addr) => vec![Endpoint::Ip(*addr)],
             Address::Unix(name) => vec![Endpoint::Unix(*name)],
@@ -202,6 +185,7 @@ impl Registry {
             host.admin = group.hosts[at.entry].state;
             host.checktime = group.hosts[at.entry].policy.blacklist.or(group.policy.blacklist);
             host.take_connect(&connect);
+            host.take_check(group.check.as_ref(), serves_connections);
             entry.hosts.push(id);
         }
         let gone = old.into_iter().filter(|id| !entry.hosts.contains(id)).collect();
@@ -362,41 +346,6 @@ impl Group {
 impl Entry {
     const fn new(now: Moment) -> Self {
         Self { hosts: Vec::new(), status: None, since: now }
-    }
-}
-
-impl Host {
-    fn new(now: Moment, id: HostId, at: Position, addr: Endpoint) -> Self {
-        Self {
-            at,
-            addr,
-            counters: Arc::default(),
-            health: Health::new(now, id.0),
-            why: String::new(),
-            admin: AdminState::Up,
-            checktime: None,
-            kept_out: None,
-            times_kept_out: 0,
-            outbound: None,
-        }
-    }
-
-    /// The rules as they are for it.
-    pub(super) fn rules(&self, rules: &config::Manager) -> config::Manager {
-        config::Manager { checktime: self.checktime.unwrap_or(rules.checktime), ..rules.clone() }
-    }
-
-    /// When to probe it. What is out of service is left alone.
-    pub(super) fn next_probe(&self) -> Option<Moment> {
-        if self.admin == AdminState::Down { None } else { self.health.next_probe() }
-    }
-
-    /// Takes how to connect to it. What stays the same keeps the turn of its source addresses.
-    fn take_connect(&mut self, connect: &ConnectOptions) {
-        let known = self.outbound.as_ref().map(|outbound| outbound.options());
-        if known.unwrap_or(&ConnectOptions::default()) != connect {
-            self.outbound = Outbound::new(self.addr, connect.clone()).map(Arc::new);
-        }
     }
 }
 

@@ -8,13 +8,14 @@ use crate::model::address::Endpoint;
 use crate::model::counters::HostCounters;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::role::Level;
-use crate::model::snapshot::{GroupView, HostView, ListenerView, ServiceView};
+use crate::model::snapshot::{GroupView, HostView, ListenerView, ProbesView, ServiceView};
 use crate::model::status::HostStatus;
 use crate::model::time::Moment;
 
 use super::Manager;
+use super::host::Host;
 use super::names::NameState;
-use super::registry::{Entry, Host, Service};
+use super::registry::{Entry, Service};
 use super::sticky;
 
 impl Manager {
@@ -127,6 +128,7 @@ fn host_view(now: Moment, config: &config::Host, host: &Host) -> HostView {
         why: host.why.clone(),
         lasted: now.since(host.health.since()),
         next_probe: host.next_probe().map(|at| at.since(now)),
+        probes: host.probes(now),
         blacklisted: host.kept_out.map(|until| until.since(now)),
         times_blacklisted: host.times_kept_out,
         ..view(config, Some(host.addr), &host.counters)
@@ -143,6 +145,7 @@ fn view(config: &config::Host, addr: Option<Endpoint>, counters: &HostCounters) 
         why: String::new(),
         lasted: Duration::ZERO,
         next_probe: None,
+        probes: ProbesView::default(),
         blacklisted: None,
         times_blacklisted: 0,
         weight: config.weight,

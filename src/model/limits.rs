@@ -230,6 +230,12 @@ pub const FLAP_WINDOW: Duration = Duration::from_secs(10);
 pub const FLAP_DOUBLINGS_MAX: u32 = 5;
 /// Probes that may be in flight at a time.
 pub const PROBES_MAX: usize = 64;
+/// Most bytes that a check sends, and that it looks for in the answer.
+pub const CHECK_BYTES_MAX: usize = 1024;
+/// Bytes of an answer to a check that are looked at.
+pub const CHECK_ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// How often a check by datagrams sends its question within its time, so that one that is lost fails no host.
+pub const CHECK_SENDS: u32 = 3;
 /// Time between resolutions of a name.
 pub const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 /// How long a start or a reload waits for names that were never resolved before.

@@ -8,6 +8,7 @@ pub mod access;
 pub mod access_log;
 pub mod address;
 pub mod change;
+pub mod check;
 pub mod clients;
 pub mod command;
 pub mod counters;

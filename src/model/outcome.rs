@@ -23,6 +23,7 @@ impl Side {
 }
 
 /// Why a connect to a host failed, as far as the host is to blame for it.
+/// Why a connect to a host or a probe of it failed, as far as the host is to blame for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// `ECONNREFUSED`: nobody listens there.
@@ -37,9 +38,18 @@ pub enum Fault {
     MetItself,
     /// As many connections wait to be accepted as the host lets wait (a Unix socket's `EAGAIN`, see connect(2)).
     QueueFull,
+    /// It ended the connection before it had answered a check.
+    Ended,
+    /// It answered a check with something else than expected.
+    WrongAnswer,
+    /// As a name server it answered a check with this code of RFC 1035 section 4.1.1 or RFC 2136 section 2.2.
+    NameServer(u8),
     /// Another error from the network, as errno.
     Other(i32),
 }
+
+/// The names of a name server's answers, by code.
+const RESPONSE_CODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +60,12 @@ impl fmt::Display for Fault {
             Self::TimedOut => f.write_str("no answer in time"),
             Self::MetItself => f.write_str("connection met itself: nobody listens there"),
             Self::QueueFull => f.write_str("too many connections wait to be accepted"),
+            Self::Ended => f.write_str("closed before it answered"),
+            Self::WrongAnswer => f.write_str("another answer than expected"),
+            Self::NameServer(code) => match RESPONSE_CODES.get(usize::from(*code)) {
+                Some(name) => write!(f, "the name server answered {name}"),
+                None => write!(f, "the name server answered with code {code}"),
+            },
             Self::Other(errno) => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
         }
     }

@@ -169,6 +169,8 @@ pub struct HostView {
     pub lasted: Duration,
     /// Time until the next probe, if there will be one.
     pub next_probe: Option<Duration>,
+    /// What became of its probes.
+    pub probes: ProbesView,
     /// Time left for which an operator keeps it out.
     pub blacklisted: Option<Duration>,
     /// How often one did.
@@ -203,6 +205,38 @@ pub struct HostView {
     pub lifetimes: Counts,
     /// The sum of these, in microseconds.
     pub lifetimes_sum_us: u64,
+}
+
+/// What became of a host's probes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbesView {
+    /// What it is asked: `tcp`, `udp`, `dns`, or `none`.
+    pub check: &'static str,
+    /// Probes that were answered as they should.
+    pub good: u64,
+    /// Probes that were not.
+    pub failed: u64,
+    /// Probes that said nothing about the host, because they failed on this machine.
+    pub void: u64,
+    /// Sum of the times of those that were answered, in microseconds.
+    pub good_sum_us: u64,
+    /// The last one.
+    pub last: Option<LastProbe>,
+}
+
+/// The last probe of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastProbe {
+    /// Whether it was answered as it should.
+    pub good: bool,
+    /// What came of it, in words.
+    pub why: String,
+    /// How long ago it ended.
+    pub ago: Duration,
+    /// For how long all probes have ended as well, or as badly, as this one.
+    pub lasted: Duration,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// A reactor.

@@ -1,4 +1,4 @@
-//! Outgoing and accepted TCP sockets, and what their errors mean.
+//! Outgoing and accepted TCP sockets, UDP sockets of probes, and what their errors mean.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 use std::{ptr, slice};
 
-use mio::net::TcpStream;
+use mio::net::{TcpStream, UdpSocket};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{options, unix};
@@ -111,6 +111,21 @@ pub fn connect_with(
             result => return result.map(|sent| (TcpStream::from_std(socket.into()), sent)),
         }
     }
+}
+
+/// A non-blocking UDP socket on a port that the kernel chooses at random, which only takes what comes from `addr`: its
+/// datagrams, and the errors that ICMP tells of it. It comes from the first source address.
+///
+/// # Errors
+/// What socket(2), bind(2) and connect(2) answer.
+pub fn connect_datagram(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
+    let kind = Type::DGRAM.nonblocking().cloexec();
+    let socket = Socket::new_raw(Domain::for_address(addr), kind, Some(Protocol::UDP))?;
+    if let Some(ip) = source {
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    socket.connect(&addr.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
 }
 
 /// Takes bytes off a socket's queue that nobody needs any more, `count` at most. Returns how many.

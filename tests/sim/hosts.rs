@@ -110,7 +110,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
     let kind = SchedulerKind::ALL[usize::try_from(rng.below(9)).unwrap()];
     let policy = GroupPolicy { stubborn: rng.one_in(8).then_some(true), blacklist: None };
     let (sticky, connect) = (sticky(rng), ConnectOptions::default());
-    let group = Group { name: "g".into(), scheduler: kind, sticky, policy, connect, hosts };
+    let group = Group { name: "g".into(), scheduler: kind, sticky, policy, check: None, connect, hosts };
     let service = Service {
         name: "s".into(),
         listens: vec![Address::Socket("127.0.0.1:80".parse().unwrap()).into()],

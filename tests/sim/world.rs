@@ -361,7 +361,7 @@ impl World {
         for effect in self.manager.take_effects() {
             match effect {
                 Effect::Publish(spec) => self.publish(&spec),
-                Effect::Probe { host, addr, timeout } => self.probe(host, addr, timeout),
+                Effect::Probe { host, addr, timeout, .. } => self.probe(host, addr, timeout),
                 Effect::Remove(service) => panic!("service {service:?} was never removed"),
                 Effect::Resolve { name } => panic!("{name} is in no configuration"),
                 Effect::Log { .. } => {}

@@ -184,6 +184,19 @@ fn hosts(text: &mut Text, snapshot: &Snapshot) {
 fn host_times(text: &mut Text, snapshot: &Snapshot) {
     let mut family = text.family("director_host_connect_seconds", "histogram", "Times of connects.");
     each_host(snapshot, |host, labels| family.histogram(labels, &host.connects, Some(host.connects_sum_us)));
+    let help = "Probes of it: answered as they should (good), not (failed), or failed on this machine (void).";
+    let mut family = text.family("director_host_probes_total", "counter", help);
+    each_host(snapshot, |host, labels| {
+        let probes = &host.probes;
+        for (outcome, count) in [("good", probes.good), ("failed", probes.failed), ("void", probes.void)] {
+            family.sample("", &[labels, &[("outcome", outcome)]].concat(), count);
+        }
+    });
+    let mut family = text.family("director_host_probe_seconds", "summary", "Times of probes that were answered.");
+    each_host(snapshot, |host, labels| {
+        family.sample("_sum", labels, seconds(Duration::from_micros(host.probes.good_sum_us)));
+        family.sample("_count", labels, host.probes.good);
+    });
     let mut family = text.family("director_host_lifetime_seconds", "histogram", "Lifetimes of ended sessions.");
     each_host(snapshot, |host, labels| family.histogram(labels, &host.lifetimes, Some(host.lifetimes_sum_us)));
 }

@@ -2,11 +2,11 @@
 
 import { Chart } from "./chart.js";
 import { make, setAttribute, setHidden, setText } from "./dom.js";
-import { byteRate, bytes, count, latency, rate } from "./format.js";
+import { byteRate, bytes, count, latency, rate, span } from "./format.js";
 import { Histogram } from "./histogram.js";
 import { hostKey } from "./history.js";
 import { hostMenu } from "./host-menu.js";
-import { stateOf } from "./host-state.js";
+import { coarse, stateOf } from "./host-state.js";
 import { mayChange, serviceNamed, state } from "./state.js";
 
 /** The page. */
@@ -96,6 +96,7 @@ export class HostPage {
       ["In", bytes(host.bytes_up)],
       ["Out", bytes(host.bytes_down)],
       ["Usual connect", host.connect_time_us > 0 ? latency(host.connect_time_us) : "unknown"],
+      ["Check", checkOf(host)],
       ["Last change", host.why || "none"],
     ];
     for (const [name, value] of facts) {
@@ -113,4 +114,16 @@ function turn(host) {
   const parts = [host.abuse ? "for denied clients" : host.emergency ? "for emergencies" : `prio ${host.prio}`];
   if (host.hard !== null) parts.push(`its own clients up to ${count(host.hard)}`);
   return parts.join(", ");
+}
+
+/** What it is asked, what came of it and since when, and when it is asked next. */
+function checkOf({ probes: { check, last }, next_probe_ms: next }) {
+  if (check === "none") return "none";
+  const parts = [];
+  if (last) {
+    const took = last.good ? ` in ${latency(last.took_us)}` : "";
+    parts.push(`${last.why}${took} ${span(coarse(last.ago_ms))} ago`, `so for ${span(coarse(last.lasted_ms))}`);
+  }
+  if (next !== null) parts.push(next < 1000 ? "next now" : `next in ${span(Math.round(next / 1000) * 1000)}`);
+  return `${check}: ${parts.join(" · ") || "not asked yet"}`;
 }

@@ -53,7 +53,7 @@ function detailOf(host, kind) {
 }
 
 /** What is long over need not be told to the second. */
-function coarse(millis) {
+export function coarse(millis) {
   return millis < 60_000 ? Math.floor(millis / 1000) * 1000 : Math.floor(millis / 60_000) * 60_000;
 }
 

@@ -5,7 +5,7 @@ use super::{group_mut, refuse_serving, refuse_taken, service_mut, title};
 use crate::config::error::quoted;
 use crate::config::sockets::{self, Texts};
 use crate::config::{Config, Service};
-use crate::config::{Group, GroupPolicy, attributes, policy, schema, sticky, value};
+use crate::config::{Group, GroupPolicy, attributes, check, policy, schema, sticky, value};
 use crate::model::change::{Attributes, GroupRef, Refusal};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::ConnectOptions;
@@ -23,6 +23,7 @@ pub(super) fn add(config: &mut Config, group: &GroupRef, asked: &Attributes) -> 
         scheduler,
         sticky: StickyRules::default(),
         policy: GroupPolicy::default(),
+        check: None,
         connect: ConnectOptions::default(),
         hosts: Vec::new(),
     };
@@ -75,6 +76,7 @@ fn edited(before: &Group, fixed: &[&str], asked: &Attributes) -> Result<Group, R
         scheduler,
         sticky: sticky::rules(announced, &mut texts)?,
         policy: policy::group(&mut texts)?,
+        check: check::read(&mut texts)?,
         connect: sockets::host_options(&mut texts)?,
         hosts: before.hosts.clone(),
     })

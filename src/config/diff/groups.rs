@@ -89,7 +89,9 @@ impl<'a> Both<'a> {
             return draft.step(Change::AddGroup { group: self.place(), attributes }, what, KEPT);
         };
         let Some((attributes, words)) = words::edit(&attributes::group(before), &shown) else { return };
+        let is_check = attributes.0.iter().all(|(name, _)| name == "check" || name.starts_with("check-"));
         let effect = match (before.name == self.after.name, self.serves) {
+            (true, _) if is_check => "kept: its hosts are probed otherwise from now on",
             (true, true) => NEW_ONLY,
             (true, false) => "kept: the group does not serve",
             (false, _) => "drained: connections to its hosts go on; their counters and health begin anew",

@@ -15,11 +15,12 @@ use crate::config::{
 };
 use crate::model::access::{Net, Rule, Verdict, masked};
 use crate::model::address::{Endpoint, UnixName};
+use crate::model::check::{self, Check, Exchange, Probe, Question, RECORD_TYPES};
 use crate::model::clients::{ClientLimits, ClientRoom};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, CLIENT_RATE_MAX, CLIENTS_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX,
-    KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX, PRIO_MAX, SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, STICKY_SIZE_MAX,
-    TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
+    KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX, PRIO_MAX, PROBE_TIMEOUT_MAX, SOCKET_BUFFER_BYTES_MAX,
+    SOCKET_BUFFER_BYTES_MIN, STICKY_SIZE_MAX, TIME_MAX, USER_TIMEOUT_MAX, WEIGHT_MAX,
 };
 use crate::model::proxy::{Announce, Expect, Versions};
 use crate::model::role::Role;
@@ -131,16 +132,39 @@ fn service() -> impl Strategy<Value = Service> {
 }
 
 fn group() -> impl Strategy<Value = Group> {
-    let parts =
-        (name(), select(&SchedulerKind::ALL[..]), sticky(), group_policy(), connect_options(), vec(host(), 1..5));
-    parts.prop_map(|(name, scheduler, sticky, policy, connect, hosts)| Group {
+    let rules = (sticky(), group_policy(), of(check()));
+    let parts = (name(), select(&SchedulerKind::ALL[..]), rules, connect_options(), vec(host(), 1..5));
+    parts.prop_map(|(name, scheduler, (sticky, policy, check), connect, hosts)| Group {
         name,
         scheduler,
         sticky,
         policy,
+        check,
         connect,
         hosts,
     })
+}
+
+fn check() -> impl Strategy<Value = Check> {
+    let bytes = || vec(any::<u8>(), 1..40);
+    let expect = || (bytes(), any::<bool>()).prop_map(|(bytes, begins)| check::Expect { bytes, begins });
+    let tcp = (prop_oneof![Just(Vec::new()), bytes()], of(expect()));
+    let udp = (bytes(), of(expect()));
+    let name = prop_oneof![Just(String::from(".")), "[a-zA-Z0-9_-]{1,20}(\\.[a-z0-9-]{1,9}){0,3}"];
+    let question = (name, select(&RECORD_TYPES[..])).prop_map(|(name, (_, kind))| Question { name, kind });
+    let probe = prop_oneof![
+        tcp.prop_map(|(send, expect)| Probe::Tcp(Exchange { send, expect })),
+        udp.prop_map(|(send, expect)| Probe::Udp(Exchange { send, expect })),
+        question.prop_map(Probe::Dns),
+    ];
+    let max = u64::try_from(PROBE_TIMEOUT_MAX.as_millis()).unwrap();
+    let timeout = (1..=max).prop_map(Duration::from_millis);
+    let parts = (probe, of(1..=u16::MAX), of(positive_time()), of(timeout));
+    let active = parts.prop_map(|(probe, port, interval, timeout)| {
+        let timeout = timeout.map(|timeout| interval.map_or(timeout, |interval| interval.min(timeout)));
+        Check { probe, port, interval, timeout }
+    });
+    prop_oneof![1 => Just(Check::usual(false)), 4 => active]
 }
 
 fn group_policy() -> impl Strategy<Value = GroupPolicy> {

@@ -325,7 +325,7 @@ const HOSTS: [&str; 6] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "[::1]:3"
 fn group_of(name: &str, scheduler: SchedulerKind, hosts: Vec<(&str, &str, u32)>) -> Group {
     let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
     let policy = GroupPolicy::default();
-    let mut group = Group { name: name.to_owned(), scheduler, sticky, policy, connect, hosts: Vec::new() };
+    let mut group = Group { name: name.to_owned(), scheduler, sticky, policy, check: None, connect, hosts: Vec::new() };
     for (name, address, weight) in hosts {
         if group.hosts.iter().all(|host| host.name != name) {
             let (name, address) = (name.to_owned(), value::host_address(address).unwrap());

@@ -46,7 +46,8 @@ fn element_that_may_be_once_is_refused_the_second_time() {
 fn unknown_attribute_is_refused_with_the_nearest() {
     let text = SERVICE.replace("name='g'", "name='g' shceduler='random'");
     let expected = "f:1:63: unknown attribute \"shceduler\" of <group>, expected name, scheduler, sticky, \
-                    sticky-size, sticky-ttl, sticky-prefix-v4, sticky-prefix-v6, fail-back, stubborn, blacklist, enable, \
+                    sticky-size, sticky-ttl, sticky-prefix-v4, sticky-prefix-v6, fail-back, stubborn, blacklist, check, \
+                    check-port, check-send, check-expect, check-query, check-interval, check-timeout, enable, \
                     proxy, source, fastopen, user-timeout, keepalive, congestion, notsent-lowat, busy-poll, receive-buffer, \
                     send-buffer or quick-ack; did you mean \"scheduler\"?";
     assert_eq!(errors(&format!("<director>{text}</director>")), expected);

@@ -3,6 +3,7 @@
 use super::all;
 use super::names::unique;
 use crate::config::access;
+use crate::config::check;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
 use crate::config::policy;
 use crate::config::sockets::{self, Texts};
@@ -72,6 +73,7 @@ fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Rep
     let announced = scheduler.is_ok_and(|scheduler| scheduler.is_some_and(|(_, announced)| announced));
     let sticky = sticky::rules(announced, &mut Attributes { element, errors });
     let policy = policy::group(&mut Attributes { element, errors });
+    let check = check::read(&mut Attributes { element, errors });
     let connect = sockets::host_options(&mut Attributes { element, errors });
     let unnamed: Vec<String> = (0..element.children("host").count()).map(|index| format!("host.{index}")).collect();
     let names = element.children("host").zip(&unnamed);
@@ -80,7 +82,8 @@ fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Rep
     let hosts = all(element.children("host").zip(&unnamed).map(|(child, unnamed)| host(child, unnamed, errors)));
     unique?;
     let (scheduler, _) = scheduler?.unwrap_or_default();
-    Ok(Group { name: name?, scheduler, sticky: sticky?, policy: policy?, connect: connect?, hosts: hosts? })
+    let (policy, check) = (policy?, check?);
+    Ok(Group { name: name?, scheduler, sticky: sticky?, policy, check, connect: connect?, hosts: hosts? })
 }
 
 fn host(element: &Element<'_>, unnamed: &str, errors: &mut Collector<'_>) -> Result<Host, Reported> {

@@ -5,6 +5,7 @@
 
 mod address;
 mod bytes;
+mod check;
 mod logs;
 mod name;
 mod net;
@@ -16,6 +17,7 @@ mod time;
 pub(super) use address::{host_address, inet_address, listen_address};
 pub(crate) use bytes::bytes;
 pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
+pub(super) use check::{check_kind, check_timeout, escaped, expect, payload, port, question, shown_question};
 pub(super) use logs::{datagrams_to, line_format, syslog, whole_seconds_at_least_one};
 pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key, socket_path};
 pub(super) use net::{

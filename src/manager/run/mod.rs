@@ -1,7 +1,7 @@
 //! The manager's thread: how it is started, and what the daemon holds of it.
 //!
 //! First a [`Desk`], because reactors need its mailbox; then the reactors; then [`Desk::start`], which binds and
-//! publishes before it returns. `turn` is the thread's loop, with `prober` (connects to hosts), `resolver` (names),
+//! publishes before it returns. `turn` is the thread's loop, with `prober` (asks hosts), `resolver` (names),
 //! `listeners` (binds) and `outbox` (what reactors are still to be told). `commands` does what operators ask, with
 //! `sessions` (questions to the reactors), `probation` (loads that wait to be confirmed) and `journal` (what happened,
 //! and who did it).

@@ -280,8 +280,8 @@ impl Shell {
                 self.outbox.post(&Update::Service(spec));
             }
             Effect::Remove(id) => self.outbox.post(&Update::Remove(id)),
-            Effect::Probe { host, addr, timeout } => {
-                return self.prober.start(now, host, addr, self.brain.outbound(host), timeout);
+            Effect::Probe { host, addr, check, timeout } => {
+                return self.prober.start(now, host, (addr, check), self.brain.outbound(host), timeout);
             }
             Effect::Resolve { name } => return self.resolver.ask(name),
         }

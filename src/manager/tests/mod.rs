@@ -1,6 +1,7 @@
 //! Tests of the brain as a whole, with a world of hosts and a virtual clock.
 
 mod aggressive;
+mod checks;
 mod flapping;
 mod health;
 mod many;
@@ -78,6 +79,7 @@ pub(in crate::manager) fn group(name: &str, ports: &[u16]) -> config::Group {
         scheduler: SchedulerKind::RoundRobin,
         sticky: StickyRules::default(),
         policy: config::GroupPolicy::default(),
+        check: None,
         connect: ConnectOptions::default(),
         hosts,
     }
@@ -140,7 +142,7 @@ impl World {
     pub(in crate::manager) fn take(&mut self) {
         for effect in self.manager.take_effects() {
             match effect {
-                Effect::Probe { host, addr, timeout } => self.probes.push((host, addr, timeout)),
+                Effect::Probe { host, addr, timeout, .. } => self.probes.push((host, addr, timeout)),
                 Effect::Publish(_) | Effect::Remove(_) | Effect::Resolve { .. } | Effect::Log { .. } => {
                     self.told.push(effect);
                 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::paint::{self, Paint, Table, Tone, bytes, latency, number, span};
 use crate::model::outcome::CloseReason;
-use crate::model::snapshot::{GroupView, HostView, ServiceView, Snapshot, UserView};
+use crate::model::snapshot::{GroupView, HostView, ProbesView, ServiceView, Snapshot, UserView};
 use crate::model::status::{AdminState, HostStatus};
 use crate::model::sticky::StickyMode;
 
-const HOST_TITLES: [&str; 13] = [
+const HOST_TITLES: [&str; 14] = [
     "HOST", "ADDRESS", "STATE", "FOR", ">WEIGHT", ">MAX", ">OPEN", ">TOTAL", ">FAILED", ">IN", ">OUT", ">CONNECT",
-    "WHY",
+    "CHECK", "WHY",
 ];
 
 /// Everything: a line on the process, then each service with its groups and their hosts.
@@ -126,8 +126,7 @@ fn host_cells(host: &HostView) -> Vec<(Tone, String)> {
     };
     let failed = if host.failed > 0 { Tone::Odd } else { Tone::Plain };
     let lasted = if host.lasted == Duration::ZERO { String::new() } else { span(host.lasted) };
-    let left = host.blacklisted.map_or_else(String::new, |left| format!("for {} more", span(left)));
-    let why = if host.status == HostStatus::Up { left } else { why(host) };
+    let check = check(&host.probes);
     vec![
         (Tone::Strong, host.name.clone()),
         plain(address),
@@ -141,14 +140,28 @@ fn host_cells(host: &HostView) -> Vec<(Tone, String)> {
         plain(bytes(host.bytes_up)),
         plain(bytes(host.bytes_down)),
         plain(latency(host.connect_time)),
-        (Tone::Bad, why),
+        check,
+        why(host),
     ]
 }
 
-fn why(host: &HostView) -> String {
-    match host.next_probe {
-        Some(next) => format!("{}; next probe in {}", host.why, span(next)),
-        None => host.why.clone(),
+/// What it is asked, and what the last answer was worth; nothing as long as it was not asked.
+fn check(probes: &ProbesView) -> (Tone, String) {
+    let Some(last) = &probes.last else { return (Tone::Plain, String::new()) };
+    let (tone, word) = if last.good { (Tone::Good, "ok") } else { (Tone::Odd, "failed") };
+    (tone, format!("{} {word} {} ago", probes.check, span(last.ago)))
+}
+
+fn why(host: &HostView) -> (Tone, String) {
+    if let (HostStatus::Up, Some(left)) = (host.status, host.blacklisted) {
+        return (Tone::Odd, format!("for {} more", span(left)));
+    }
+    match (host.status, host.next_probe, &host.probes.last) {
+        (HostStatus::Down, Some(next), _) => (Tone::Bad, format!("{}; next probe in {}", host.why, span(next))),
+        (HostStatus::Down, None, _) => (Tone::Bad, host.why.clone()),
+        // Not often enough to count.
+        (HostStatus::Up, _, Some(last)) if !last.good => (Tone::Odd, format!("last probe: {}", last.why)),
+        (HostStatus::Up, _, _) => (Tone::Plain, String::new()),
     }
 }
 

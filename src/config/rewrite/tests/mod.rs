@@ -59,7 +59,7 @@ fn service(name: &str) -> Service {
     let (scheduler, hosts) = (SchedulerKind::Random, vec![host("a & b", "10.8.8.8:8")]);
     let (sticky, connect) = (StickyRules::default(), ConnectOptions::default());
     let policy = GroupPolicy::default();
-    let group = Group { name: "main".into(), scheduler, sticky, policy, connect, hosts };
+    let group = Group { name: "main".into(), scheduler, sticky, policy, check: None, connect, hosts };
     let mut config = parse(MINIMAL, "f").unwrap();
     let listens = vec![Listen::from(Address::Socket("10.1.1.1:81".parse().unwrap()))];
     Service { name: name.into(), listens, groups: vec![group], ..config.services.remove(0) }

@@ -209,7 +209,8 @@ const ARCHITECTURE: Option<u32> = Some(0xc000_00b7);
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ARCHITECTURE: Option<u32> = None;
 
-/// Refuses [`FORBIDDEN`] system calls with `EPERM` to all threads, and those of another architecture. Needs
+/// Refuses system calls that a running balancer has no use for with `EPERM` to all threads (starting programs, tracing,
+/// mounting, loading and the like), and those of another architecture. Needs
 /// [`forbid_new_privileges`]. See seccomp(2).
 ///
 /// # Errors

@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout, reason = "tests print the figures they reach")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod access;
 pub mod churn;
 pub mod client;
 pub mod config;

@@ -12,6 +12,7 @@ use super::loss::Loss;
 use super::names::Names;
 use super::target::Target;
 use crate::config::LineFormat;
+use crate::model::limits::ACCESS_RECORDS_MAX;
 use crate::sys::access_log::AccessLogs;
 
 /// Records that are taken out of each queue at a time.
@@ -99,8 +100,8 @@ impl Writer {
     fn obey(&mut self, control: Control) {
         match control {
             Control::Set(format, target) => {
-                // What was made before goes where it went, as far as that takes it now.
-                self.write();
+                // What was told before goes where it went, as far as that takes it now.
+                self.write_queued();
                 self.format = format;
                 if let Some(target) = target {
                     self.switch(Some(target));
@@ -115,6 +116,17 @@ impl Writer {
                 self.loss.tell_all(self.logs.counts());
                 // Nobody waits any more: that is theirs to decide.
                 let _ = done.send(());
+            }
+        }
+    }
+
+    /// Writes what was in the queues when it began, as far as the destination takes it now. What comes meanwhile may be
+    /// among it.
+    fn write_queued(&mut self) {
+        for _ in 0..=ACCESS_RECORDS_MAX / TAKEN_MAX {
+            let taken = self.make_lines();
+            if self.write() || taken == 0 {
+                return;
             }
         }
     }

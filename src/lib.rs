@@ -75,6 +75,7 @@
 //!    memory stays flat. What is kept for later after a peak is freed some seconds later.
 //! 3. An end of stream is passed on as an end, a reset as a reset, after every byte before it. A connection that this
 //!    program cuts (idle, drained, killed, lost) ends in a reset, because an end would say that everything has arrived.
+//!    (A socket of this machine has no reset; its peer sees an end, unless it has sent what was not read.)
 //! 4. A local failure (descriptors, memory, ports) is no host's fault. It is tried again in a moment, before the client
 //!    waits for room at another host; a reactor that finds no descriptor wakes no other.
 //! 5. A host that a reactor saw fail is *suspected*: all reactors prefer others from that moment, until the manager has
@@ -85,7 +86,7 @@
 //!    position of round robin. Among more than [`model::limits::EXACT_HOSTS_MAX`] hosts no choice looks at each: a reactor
 //!    ranks those that it believes ready, and makes sure of the one that it takes.
 //! 7. Sockets are registered once, edge-triggered. Only listeners are level-triggered, so that accepting may stop
-//!    anywhere. A short read means drained, unless the event also spoke of urgent data or an error; if it spoke of an end,
+//!    anywhere; of a listener that all share, a reactor at a time is woken, and stands last in line after its turn. A short read means drained, unless the event also spoke of urgent data or an error; if it spoke of an end,
 //!    that is known now. A pair that spent its byte budget, or streams, waits in a ready queue: of those, so many have
 //!    their turn that the others need not wait, and more each when there are no others.
 //! 8. Tokens carry a generation and an attempt; a stale event finds nothing.

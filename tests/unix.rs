@@ -111,7 +111,7 @@ fn listening(path: &Path, service: Service) -> Service {
 
 /// Bytes of which each tells its place.
 fn pattern(count: usize) -> Vec<u8> {
-    (0..count).map(|n| (n * 7 + n / 251) as u8).collect()
+    (0..count).map(|n| u8::try_from((n * 7 + n / 251) % 256).unwrap()).collect()
 }
 
 #[test]

@@ -23,7 +23,7 @@
 //! [`load`] reads the bytes, `guard` bounds them and takes a document type declaration out, roxmltree parses, `xml`
 //! keeps what `schema` knows and reports the rest, `validate` gives the values their meaning. Every step after the
 //! parser goes on after an error. [`write()`] is the way back, [`summary()`] a view for people.
-//! [`rewrite()`] is the way back into a text that people have written, and [`save`] into its file.
+//! [`rewrite()`] is the way back into a text that people have written, and [`save()`] into its file.
 
 mod access;
 mod attributes;

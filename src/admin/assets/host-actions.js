@@ -18,7 +18,7 @@ export function addHost(service, group) {
   return ask({
     title: `Add a host to ${service}/${group}`,
     fields: [
-      { name: "ip", label: "Address", required: true, hint: "10.0.0.1:80, [2001:db8::1]:80 or name.example:80" },
+      { name: "ip", label: "Address", required: true, hint: "10.0.0.1:80, [2001:db8::1]:80, name.example:80 or unix:/run/app.sock" },
       { name: "name", label: "Name", hint: "Empty: host.N." },
       { ...WEIGHT, value: "1" },
       MAX,

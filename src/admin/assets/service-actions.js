@@ -30,7 +30,7 @@ const STICKY = {
   ].map(([value, hint]) => ({ value, text: value, hint })),
 };
 
-const LISTEN_HINT = "127.0.0.1:8080, [::1]:8080, or *:8080 for every IPv4 interface";
+const LISTEN_HINT = "127.0.0.1:8080, [::1]:8080, *:8080 for every IPv4 interface, or unix:/run/web.sock";
 const TIME = "A number with ms, s, m or h.";
 const TIMES = [
   { name: "connect-timeout", label: "Connect timeout", hint: `How long a client may wait for a host. ${TIME}` },

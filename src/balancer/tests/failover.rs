@@ -171,6 +171,33 @@ fn local_failure_tries_another_host_then_pauses_and_blames_nobody() {
 }
 
 #[test]
+fn busy_hosts_are_all_passed_over_then_tried_again_and_doubted_but_not_failed() {
+    let spec = spec(SchedulerKind::RoundRobin, &[1, 1, 1, 1]);
+    let mut balancer = balancer(&spec);
+    let (key, first) = open_to(&mut balancer, at(0));
+    let mut seen = vec![first];
+    seen.extend((0..3).map(|_| number(balancer.connect_failed(at(0), key, Blame::Busy))));
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2, 3]);
+    assert_eq!(balancer.connect_failed(at(0), key, Blame::Busy), Next::Wait);
+    let reports: Vec<Report> = balancer.take_reports().collect();
+    assert!(
+        reports.len() == 4 && reports.iter().all(|report| matches!(report, Report::HostSlow { .. })),
+        "{reports:?}"
+    );
+    assert!(spec.hosts.iter().all(|host| host.counters.is_suspected(at(1)) && host.counters.failed.load(Relaxed) == 0));
+    balancer.check().unwrap();
+    let later = Moment::START.after(LOCAL_RETRY);
+    assert!(matches!(due(&mut balancer, later), Some((_, Due::Connect(_)))));
+    // It lasts: nobody is to blame on this machine.
+    while due(&mut balancer, at(4_999)).is_some() {
+        let _ = balancer.connect_failed(at(4_999), key, Blame::Busy);
+    }
+    let end = due(&mut balancer, Moment::START.after(spec.connect_timeout).after(LOCAL_RETRY));
+    assert!(matches!(end, Some((_, Due::Close(CloseReason::ConnectTimeout)))), "{end:?}");
+}
+
+#[test]
 fn local_failure_beside_a_full_host_is_tried_again_and_not_waited_out() {
     let mut spec = spec(SchedulerKind::RoundRobin, &[1, 1]);
     spec.hosts[1].max = Some(1);

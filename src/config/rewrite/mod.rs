@@ -33,7 +33,7 @@ use super::{Config, guard, write};
 /// quotes, spellings, the document type, and the root element with its defaults.
 ///
 /// What has not changed stays byte for byte. [`super::parse`] reads the result as exactly `config`, unless `config` is
-/// none that a file can have, or the comments make the result longer than a file may be; [`super::save`] refuses both.
+/// none that a file can have, or the comments make the result longer than a file may be; [`super::save()`] refuses both.
 #[must_use]
 pub fn rewrite(old_text: &str, config: &Config) -> String {
     let rewritten = match parse_of_any_size(old_text, "") {

@@ -214,7 +214,8 @@ impl Listeners {
     /// Nobody can be told from whom a client of this machine comes, so that nothing is steered.
     fn bind_unix(&self, name: UnixName, options: &ListenOptions, rights: Rights) -> io::Result<Bound> {
         let (socket, file) = listener::listen_unix(name, rights, options)?;
-        let sockets = vec![Arc::new(socket); self.reactors.max(1)];
+        let socket = Arc::new(socket);
+        let sockets = (0..self.reactors).map(|_| Arc::clone(&socket)).collect();
         Ok(Bound { addr: Endpoint::Unix(name), sockets, file, unsteered: None })
     }
 

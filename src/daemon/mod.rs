@@ -12,8 +12,10 @@ mod front;
 mod house;
 mod kernel;
 mod life;
+mod line;
 mod logging;
 mod options;
+mod pen;
 mod pidfile;
 mod signals;
 mod status;
@@ -22,17 +24,16 @@ mod values;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use crate::admin::words::{self, show::paint::Paint};
-use crate::config;
+use crate::config::{self, Config};
 use crate::ctl::password;
 use crate::instance::counted;
 use access_log::AccessError;
 use life::Source;
 use logging::LogError;
-use options::{Options, Request};
+use options::{Input, Options, Request};
 
 /// Does what the command line asks for; `args` are without the program's name. Returns the exit code: 0 fine, 1 the
 /// configuration is wrong, 2 the command line is wrong, 3 the balancer could not listen or start.
@@ -58,6 +59,8 @@ enum Failure {
     Access(AccessError),
     /// The command line is wrong, or asks for more than can be had.
     Usage(String),
+    /// The pen command line is wrong: a problem a line.
+    Pen(String),
     /// So many findings about this host would bite.
     Host(String),
     /// The balancer could not listen, or could not start for another reason.
@@ -71,7 +74,7 @@ impl Failure {
 
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Log(_) | Self::Access(_) | Self::Host(_) => 1,
+            Self::Config(_) | Self::Log(_) | Self::Access(_) | Self::Pen(_) | Self::Host(_) => 1,
             Self::Usage(_) => 2,
             Self::Start(_) => 3,
         }
@@ -82,6 +85,7 @@ impl Failure {
         match self {
             Self::Config(errors) => format!("{errors}\n"),
             Self::Usage(_) => format!("director: {self}\nTry \"director --help\".\n"),
+            Self::Pen(problems) => problems.lines().map(|line| format!("pen: {line}\n")).collect(),
             Self::Log(_) | Self::Access(_) | Self::Host(_) | Self::Start(_) => format!("director: {self}\n"),
         }
     }
@@ -94,7 +98,7 @@ impl Display for Failure {
             Self::Log(error) => error.fmt(f),
             Self::Access(error) => error.fmt(f),
             Self::Host(findings) => write!(f, "{findings} about this host would bite"),
-            Self::Usage(problem) | Self::Start(problem) => problem.fmt(f),
+            Self::Usage(problem) | Self::Pen(problem) | Self::Start(problem) => problem.fmt(f),
         }
     }
 }
@@ -104,9 +108,12 @@ fn obey(request: Request) -> Result<(), Failure> {
         Request::Help => print(&mut io::stdout(), &flags::help()),
         Request::HelpTuning => print(&mut io::stdout(), &flags::help_tuning()),
         Request::Version => print(&mut io::stdout(), concat!("director ", env!("CARGO_PKG_VERSION"), "\n")),
-        Request::Check(file) => {
-            let config = config::load(&file).map_err(Failure::Config)?;
-            print(&mut io::stdout(), &config::summary(&config));
+        Request::HelpLine => print(&mut io::stdout(), &flags::help_line()),
+        Request::Check(input) => print(&mut io::stdout(), &config::summary(&read(&input)?.0)),
+        Request::Print(input) => {
+            let (config, told) = read(&input)?;
+            print(&mut io::stdout(), &config::write(&config));
+            print(&mut io::stderr(), &told.unwrap_or_default());
         }
         Request::Diff(form, old, new) => {
             let [old, new] = [config::load(&old), config::load(&new)].map(|read| read.map_err(Failure::Config));
@@ -118,16 +125,45 @@ fn obey(request: Request) -> Result<(), Failure> {
             let hash = password::ask().map_err(|failure| Failure::Usage(failure.to_string()))?;
             print(&mut io::stdout(), &format!("{hash}\n"));
         }
-        Request::Doctor(options, file) => doctor::run(&options, file.as_deref())?,
-        Request::Run(options, file) => balance(&options, &file)?,
+        Request::FromPen(line) => from_pen(&line)?,
+        Request::Doctor(options, input) => {
+            let config = input.as_ref().map(read).transpose()?.map(|(config, _)| config);
+            doctor::run(&options, config.as_ref())?;
+        }
+        Request::Run(options, input) => balance(&options, input)?,
         Request::Demo(options) => demo::run(options)?,
     }
     Ok(())
 }
 
-fn balance(options: &Options, file: &Path) -> Result<(), Failure> {
-    let config = config::load(file).map_err(Failure::Config)?;
-    life::run(options, Source { config, file: Some(file.to_owned()) }, || {})
+/// Prints the file, and beside it what has no equal there.
+fn from_pen(line: &str) -> Result<(), Failure> {
+    let pen::Translation { xml, notes, flags } = pen::translate(line).map_err(Failure::Pen)?;
+    print(&mut io::stdout(), &xml);
+    let mut told: String = notes.iter().map(|note| format!("pen: {note}\n")).collect();
+    if !flags.is_empty() {
+        told.push_str(&format!("Start it with: director {} FILE\n", flags.join(" ")));
+    }
+    print(&mut io::stderr(), &told);
+    Ok(())
+}
+
+/// The configuration, and what its user has to be told of it apart from the log.
+fn read(input: &Input) -> Result<(Config, Option<String>), Failure> {
+    match input {
+        Input::File(file) => config::load(file).map(|config| (config, None)).map_err(Failure::Config),
+        Input::Line(line) => line.config().map_err(Failure::Start),
+    }
+}
+
+fn balance(options: &Options, input: Input) -> Result<(), Failure> {
+    let (config, told) = read(&input)?;
+    let file = match input {
+        Input::File(file) => Some(file),
+        Input::Line(_) => None,
+    };
+    // Past the log, which may be kept where more people read it.
+    life::run(options, Source { config, file }, || print(&mut io::stderr(), &told.unwrap_or_default()))
 }
 
 /// Prints, unless nobody reads: who closed the output needs no panic.

@@ -17,7 +17,7 @@ const EXPECTED: &str = "expected ADDRESS:PORT, such as 10.0.0.1:80, [::1]:80 or 
 const UNIX: &str = "unix:";
 
 /// Where to listen. `*` is every IPv4 interface; port 0 lets the kernel choose.
-pub(in crate::config) fn listen_address(text: &str) -> Result<Address, String> {
+pub(crate) fn listen_address(text: &str) -> Result<Address, String> {
     unix(text).unwrap_or_else(|| inet_address(text))
 }
 
@@ -31,7 +31,7 @@ pub(in crate::config) fn inet_address(text: &str) -> Result<Address, String> {
 }
 
 /// Where to connect.
-pub(in crate::config) fn host_address(text: &str) -> Result<Address, String> {
+pub(crate) fn host_address(text: &str) -> Result<Address, String> {
     if let Some(address) = unix(text) {
         return address;
     }

@@ -14,12 +14,14 @@ mod scheduler;
 mod socket;
 mod time;
 
-pub(super) use address::{host_address, inet_address, listen_address};
+pub(super) use address::inet_address;
+pub(crate) use address::{host_address, listen_address};
 pub(crate) use bytes::bytes;
 pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
 pub(super) use check::{check_kind, check_timeout, escaped, expect, payload, port, question, shown_question};
 pub(super) use logs::{datagrams_to, line_format, syslog, whole_seconds_at_least_one};
-pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key, socket_path};
+pub(crate) use name::socket_path;
+pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key};
 pub(super) use net::{
     announce, client_rate, client_table, fastclose, net, nets, prefix, proxy_versions, show_nets, verdict,
 };

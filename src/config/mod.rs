@@ -28,6 +28,7 @@
 mod attributes;
 mod change;
 mod current;
+mod datagram;
 mod diff;
 mod error;
 mod guard;
@@ -52,6 +53,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::datagram::Protocols;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
@@ -60,6 +62,7 @@ use crate::model::sticky::StickyRules;
 
 pub use change::{apply, find_host};
 pub use current::Current;
+pub use datagram::FlowConfig;
 pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
 pub use policy::{GroupPolicy, HostPolicy};
@@ -181,6 +184,16 @@ pub struct Service {
     /// Whether a client whose host fails is closed instead of being offered another one, as far as the group does not
     /// say.
     pub stubborn: bool,
+    /// Of its flows of datagrams.
+    pub flows: FlowConfig,
+}
+
+impl Service {
+    /// Sockets that a reactor has on its listeners, as far as each is one address.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.listens.iter().map(|listen| listen.protocol.each().len()).sum()
+    }
 }
 
 /// A listener.
@@ -188,14 +201,16 @@ pub struct Service {
 pub struct Listen {
     /// Where it is.
     pub address: Address,
+    /// What it takes in.
+    pub protocol: Protocols,
     /// What it says of its sockets; the command line says the rest.
     pub options: ListenOptions,
 }
 
-/// A listener that says nothing of its sockets.
+/// A listener of connections that says nothing of its sockets.
 impl From<Address> for Listen {
     fn from(address: Address) -> Self {
-        Self { address, options: ListenOptions::default() }
+        Self { address, protocol: Protocols::default(), options: ListenOptions::default() }
     }
 }
 

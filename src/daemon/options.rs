@@ -14,7 +14,7 @@ use crate::admin::words::Form;
 use crate::config;
 use crate::model::limits::{
     ACCEPT_BATCH, ACCEPT_BATCH_MAX, BACKLOG, BUFFER_BYTES, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, CONNECT_TIMEOUT,
-    DRAIN_TIMEOUT, FIN_TIMEOUT, IDLE_TIMEOUT, REACTORS_MAX,
+    DRAIN_TIMEOUT, FIN_TIMEOUT, FLOWS_LIMIT, FLOWS_MAX, IDLE_TIMEOUT, REACTORS_MAX,
 };
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::reactor::Splice;
@@ -66,6 +66,8 @@ pub(super) struct Options {
     pub(super) rebalance: bool,
     /// Most open pairs; none: what the machine allows.
     pub(super) max_connections: Option<u32>,
+    /// Most flows of datagrams.
+    pub(super) max_flows: u32,
     /// For listeners that do not say.
     pub(super) listen: ListenOptions,
     /// For hosts and groups that do not say.
@@ -174,6 +176,7 @@ fn options(values: &mut Values<'_>) -> Result<Options, String> {
         spread: spread(values)?,
         rebalance: values.0.opt_present("rebalance"),
         max_connections: values.number("max-connections", 1..=u32::MAX)?,
+        max_flows: values.number("max-flows", 1..=FLOWS_LIMIT)?.unwrap_or(FLOWS_MAX),
         listen: ListenOptions { backlog: listen.backlog.or(Some(BACKLOG)), ..listen },
         connect,
         accept_batch: values.number("accept-batch", 1..=ACCEPT_BATCH_MAX)?.unwrap_or(ACCEPT_BATCH),
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn all_flags_are_taken() {
         let options = run(
-            "-t 3 --pin --steer --rebalance --max-connections 9 --backlog 8 --accept-batch 7 --buffer-size 4k --splice on \
+            "-t 3 --pin --steer --rebalance --max-connections 9 --max-flows 77 --backlog 8 --accept-batch 7 --buffer-size 4k --splice on \
              --connect-timeout 6 --idle-timeout 5m --fin-timeout 400ms --drain-timeout 0 --pidfile p \
              --log-level trace --log-format json --defer-accept 9s --fastopen 5 --host-fastopen yes --send-buffer 64k \
              --quick-ack no --source 10.0.0.1-10.0.0.4 c.xml",
@@ -302,6 +305,7 @@ mod tests {
             spread: Spread::Steer,
             rebalance: true,
             max_connections: Some(9),
+            max_flows: 77,
             listen: ListenOptions { backlog: Some(8), defer_accept, fastopen, stream },
             connect: ConnectOptions { fastopen: Some(true), source, stream },
             accept_batch: 7,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Balancer, Due, Key, Next, State, Traffic};
+use crate::model::datagram::FlowRules;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::role::Level;
@@ -65,6 +66,7 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
         fin_timeout: Duration::from_secs(10),
+        flows: FlowRules::default(),
         max_connections: None,
         rotation: Arc::default(),
         counters: Arc::default(),

@@ -53,7 +53,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::datagram::Protocols;
+use crate::model::datagram::{Protocol, Protocols};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
@@ -189,6 +189,12 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether clients connect to it, and do not only send datagrams.
+    #[must_use]
+    pub fn takes_connections(&self) -> bool {
+        self.listens.iter().any(|listen| listen.protocol.each().contains(&Protocol::Tcp))
+    }
+
     /// Sockets that a reactor has on its listeners, as far as each is one address.
     #[must_use]
     pub fn sockets(&self) -> usize {

@@ -125,7 +125,7 @@ pub(crate) fn plan(machine: Machine, asked: Asked) -> Result<Plan, Refusal> {
     let (most, bound) = bounds.into_iter().min_by_key(|(most, _)| *most).unwrap_or((1, Bound::Asked));
     let max_connections = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
     let buffers_max = buffers_max(machine, asked, max_connections);
-    let flow_sockets = open_files / 100 * FLOW_SOCKETS_PERCENT / asked.threads.max(1) as u64;
+    let flow_sockets = open_files.saturating_mul(FLOW_SOCKETS_PERCENT) / 100 / asked.threads.max(1) as u64;
     let flow_sockets_max = usize::try_from(flow_sockets).unwrap_or(usize::MAX).max(1);
     Ok(Plan { max_connections, buffers_max, pipes_max, flow_sockets_max, bound, ..Plan::of(asked) })
 }

@@ -103,6 +103,8 @@ pub struct Lanes {
     pub(super) peers: Vec<Peer>,
     resting: VecDeque<(Moment, Lane)>,
     open: usize,
+    /// Of these, those that no flow needs.
+    idle: usize,
     open_max: usize,
     /// As many as could be opened, when there was no descriptor for more.
     opened_max: usize,
@@ -116,6 +118,7 @@ impl Lanes {
             peers: Vec::new(),
             resting: VecDeque::new(),
             open: 0,
+            idle: 0,
             open_max: open_max.max(1),
             opened_max: usize::MAX,
         }
@@ -198,6 +201,8 @@ impl Lanes {
         if !socket.is_open {
             socket.is_open = true;
             self.open += 1;
+        } else if socket.used == 0 {
+            self.idle -= 1;
         }
         socket.used += 1;
         if socket.flows.len() <= entry.column as usize {
@@ -223,7 +228,9 @@ impl Lanes {
         let peer = &mut self.peers[lane.peer as usize];
         peer.used -= 1;
         peer.free.push(Reverse(lane.socket.number));
-        self.kinds[lane.socket.way as usize].sockets[lane.socket.number as usize].used -= 1;
+        let socket = &mut self.kinds[lane.socket.way as usize].sockets[lane.socket.number as usize];
+        socket.used -= 1;
+        self.idle += usize::from(socket.is_idle());
     }
 
     fn place(&mut self, lane: Lane) -> &mut u32 {
@@ -243,10 +250,11 @@ impl Lanes {
     /// A socket could not be opened, and no more of them can for a while.
     pub(super) fn set_unopened(&mut self, socket: SocketId) {
         let socket = &mut self.kinds[socket.way as usize].sockets[socket.number as usize];
-        if socket.used == 0 && socket.is_open {
+        if socket.is_idle() {
             socket.is_open = false;
             socket.flows = Vec::new();
             self.open -= 1;
+            self.idle -= 1;
         }
         self.opened_max = self.open;
     }
@@ -265,14 +273,15 @@ impl Lanes {
             }
         }
         self.open -= idle.len();
+        self.idle = 0;
         self.opened_max = usize::MAX;
         idle
     }
 
-    /// Whether [`Self::take_idle`] would find something.
+    /// Whether [`Self::take_idle`] will find something, now or in a while.
     #[must_use]
     pub fn has_idle(&self) -> bool {
-        self.opened_max != usize::MAX || self.kinds.iter().any(|kind| kind.sockets.iter().any(Socket::is_idle))
+        self.idle > 0 || !self.resting.is_empty() || self.opened_max != usize::MAX
     }
 
     /// Frees the places that have rested.
@@ -290,19 +299,23 @@ impl Lanes {
     /// The first disagreement, in words.
     pub(super) fn check(&self, flows: usize) -> Result<(), String> {
         let mut taken = 0;
-        let mut open = 0;
+        let (mut open, mut idle) = (0, 0);
         for kind in &self.kinds {
             for socket in &kind.sockets {
                 let used = socket.flows.iter().filter(|flow| **flow != FREE).count();
                 taken += socket.flows.iter().filter(|flow| **flow < RESTING).count();
                 open += usize::from(socket.is_open);
+                idle += usize::from(socket.is_idle());
                 if used != socket.used as usize || (used > 0 && !socket.is_open) {
                     return Err(format!("a socket counts {} of {used} lanes, open: {}", socket.used, socket.is_open));
                 }
             }
         }
-        if taken != flows || open != self.open || open > self.open_max {
-            return Err(format!("{taken} lanes for {flows} flows, {open} of {} sockets", self.open));
+        if taken != flows || open != self.open || idle != self.idle || open > self.open_max {
+            return Err(format!(
+                "{taken} lanes for {flows} flows, {open} of {} sockets, {idle} of {} idle",
+                self.open, self.idle
+            ));
         }
         Ok(())
     }

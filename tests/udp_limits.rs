@@ -137,7 +137,8 @@ fn descriptors_that_run_out_cost_datagrams_and_nothing_else() {
 #[test]
 fn hundred_thousand_flows_fit() {
     // Hosts that never read: what they are sent is lost in their buffers.
-    let hosts: Vec<UdpSocket> = (1..=64_u8).map(|n| UdpSocket::bind((Ipv4Addr::new(127, 0, 9, n), 0)).expect("bind")).collect();
+    let hosts: Vec<UdpSocket> =
+        (1..=64_u8).map(|n| UdpSocket::bind((Ipv4Addr::new(127, 0, 9, n), 0)).expect("bind")).collect();
     let addrs: Vec<SocketAddr> = hosts.iter().map(|host| host.local_addr().expect("bound")).collect();
     let site = site(&service("flow-timeout='10m'", "", &addrs), 2, &["--max-flows", "110000"]);
     let before = site.director.process().resident_bytes();

@@ -100,7 +100,8 @@ impl<T> Balancer<T> {
         let Some(session) = self.session(key).filter(|session| session.host != NO_HOST) else { return false };
         let service = &self.services[session.service as usize];
         let host = service.pool.host(session.host);
-        !(host.listed && host.status == HostStatus::Up) && !service.retired && !service.spec.is_stubborn
+        let is_well = host.listed && host.status == HostStatus::Up;
+        !(is_well || service.retired || service.spec.is_stubborn)
     }
 
     /// Where the next datagram of a flow goes. One whose host is down or was removed moves to another one, if there is

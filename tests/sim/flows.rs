@@ -201,7 +201,7 @@ impl World {
         let number = self.rng.below(CLIENTS);
         let client = SocketAddr::from(([192, 0, 2, u8::try_from(number).unwrap()], 4000));
         let reactor = usize::try_from(number).unwrap() % REACTORS;
-        let local: Option<IpAddr> = (number % 3 == 0).then(|| "203.0.113.1".parse().unwrap());
+        let local: Option<IpAddr> = number.is_multiple_of(3).then(|| "203.0.113.1".parse().unwrap());
         let arrival = Arrival {
             service: SERVICE,
             listener: u32::try_from(number % 2).unwrap(),
@@ -233,7 +233,14 @@ impl World {
             self.tally.moved += 1;
         }
         let due = self.millis + self.rng.below(1500);
-        self.questions.push_back(Question { reactor, socket: forward.lane.socket, host: forward.to, client, asked: self.millis, due });
+        self.questions.push_back(Question {
+            reactor,
+            socket: forward.lane.socket,
+            host: forward.to,
+            client,
+            asked: self.millis,
+            due,
+        });
         if forward.is_last {
             self.reactors[reactor].close(now, forward.key, CloseReason::Finished);
             // No answer comes to what nobody answers.

@@ -152,20 +152,28 @@ impl Udp {
     ) -> Result<(), Dropped> {
         let Self { flows, sockets, batch, .. } = self;
         let Some(batch) = batch.as_mut() else { return Err(Dropped::NoHost) };
+        let mut unsent = None;
         flows.offer(now, forward.key, fault, |way, forward| {
             if sockets.open(around, forward.lane.socket, &way).is_err() {
+                unsent = Some((forward.key, Dropped::NoSocket));
                 return Ok(());
             }
             let Some(towards) = sockets.get(forward.lane.socket) else { return Ok(()) };
             let mut result = Ok(());
             let outgoing = [Outgoing { place, to: forward.to, from: None }];
-            batch.send(towards.socket.as_fd(), &outgoing, &mut towards.whole_max, &mut |_, error| {
-                if let Blame::Host(fault) = socket::blame(error) {
-                    result = Err(fault);
-                }
+            batch.send(towards.socket.as_fd(), &outgoing, &mut towards.whole_max, &mut |_, error| match socket::blame(
+                error,
+            ) {
+                Blame::Host(fault) => result = Err(fault),
+                Blame::Local(_) => unsent = Some((forward.key, Dropped::NoRoom)),
             });
             result
-        })
+        })?;
+        let Some((key, reason)) = unsent else { return Ok(()) };
+        if reason == Dropped::NoSocket {
+            self.flows.no_socket(now, key);
+        }
+        Err(reason)
     }
 
     /// Takes in what did not arrive of what was sent through this socket. Flows move at once, and what the network has

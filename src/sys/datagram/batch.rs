@@ -345,8 +345,7 @@ impl Batch {
         (first, many): (usize, usize),
         failed: &mut dyn FnMut(usize, &io::Error),
     ) {
-        for number in first..first + many {
-            let one = outgoing[number];
+        for (number, one) in outgoing.iter().enumerate().skip(first).take(many) {
             let received = self.received[one.place];
             let size = if received.segment == 0 { received.len } else { received.segment };
             let mut offset = 0;
@@ -363,7 +362,7 @@ impl Batch {
                     segments: 1,
                     is_open: false,
                 };
-                self.address(0, &one, message);
+                self.address(0, one, message);
                 let mut result = self.send_headers(socket, 0, 1);
                 for _ in 1..TRIES {
                     if !result.as_ref().is_err_and(is_passing) {

@@ -40,7 +40,7 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 4] = [Self::Kept, Self::New, Self::Stream, Self::Bulk];
+    pub(crate) const ALL: [Self; 4] = [Self::Kept, Self::Stream, Self::Bulk, Self::New];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {

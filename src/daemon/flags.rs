@@ -29,7 +29,7 @@ const fn tuning(long: &'static str, value: &'static str, help: &'static str, hel
 }
 
 /// The first screen.
-const FLAGS: [Flag; 20] = [
+const FLAGS: [Flag; 19] = [
     flag("Instead", "", "check", "", "print every error of CONFIG, or what would run"),
     flag("", "", "doctor", "", "what on this host limits it, and the remedy"),
     flag("", "", "demo", "", "balance over three built-in hosts, to try out"),
@@ -42,7 +42,6 @@ const FLAGS: [Flag; 20] = [
     flag("Threads", "t", "threads", "N", "reactors (default: the CPUs it may run on)"),
     flag("", "", "pin", "", "bind each reactor to a CPU"),
     flag("Bounds", "", "max-connections", "N", "most open pairs (default: what fits)"),
-    flag("", "", "max-flows", "N", "most flows of datagrams (100000)"),
     flag("Times", "", "connect-timeout", "T", "a client may wait for a host (5s)"),
     flag("", "", "idle-timeout", "T", "a pair may be silent (10m)"),
     flag("", "", "fin-timeout", "T", "a half-closed pair may be silent (1m)"),
@@ -53,11 +52,12 @@ const FLAGS: [Flag; 20] = [
 ];
 
 /// The second screen.
-const TUNING: [Flag; 19] = [
+const TUNING: [Flag; 20] = [
     tuning("steer", "", "clients to the reactor of their packets' CPU", "cards with a queue a CPU; needs --pin"),
     tuning("incoming-cpu", "", "the same by the kernel's own choice", "where BPF is forbidden; needs --pin"),
     tuning("rebalance", "", "give new clients to less loaded reactors", "few clients that stay for long"),
     tuning("accept-batch", "N", "most clients accepted at a time (16)", "many short connections"),
+    tuning("max-flows", "N", "most flows of datagrams (100000)", "many clients that send to udp listeners"),
     tuning("buffer-size", "BYTES", "of a buffer, 1k to 16m (64k)", "bulk, or memory that is short"),
     tuning("splice", "WHEN", "move streams by splice: auto, on, off (auto)", "on: streams and nothing else"),
     tuning("backlog", "N", "most clients waiting to be accepted (4096)", "bursts; needs net.core.somaxconn"),

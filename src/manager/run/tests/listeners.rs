@@ -141,7 +141,7 @@ fn one_address_that_cannot_be_bound_leaves_nothing_bound() {
     assert_eq!(kind(&error), ErrorKind::AddrInUse, "also when its owner would share it");
     let text = error.to_string();
     let expected = format!("could not listen on {taken_addr} (service web): ");
-    assert!(text.starts_with(&expected) && text.contains("ss -ltnp"), "{text}");
+    assert!(text.starts_with(&expected) && text.contains("ss -ltunp"), "{text}");
     assert!(error.source().is_some());
     assert_eq!(TcpStream::connect(free).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     drop(taken);

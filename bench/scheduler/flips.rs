@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Next};
-use director::config::{Address, Config, Entrance, Group, GroupPolicy, Host, HostPolicy, Manager as Rules, Service};
+use director::config::{
+    Address, Config, Entrance, FlowConfig, Group, GroupPolicy, Host, HostPolicy, Manager as Rules, Service,
+};
 use director::manager::{Effect, Event, Manager, Settings};
 use director::model::id::ServiceId;
 use director::model::outcome::Fault;
@@ -124,6 +126,7 @@ fn config(hosts: u32) -> Config {
         access_log: true,
         entrance: Entrance::default(),
         stubborn: false,
+        flows: FlowConfig::default(),
     };
     let rules = Rules {
         host_check: Duration::from_secs(2),

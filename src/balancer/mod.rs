@@ -8,6 +8,8 @@ mod admit;
 mod affinity;
 pub mod candidates;
 mod due;
+mod flow;
+pub mod flows;
 mod index;
 pub mod invariants;
 mod memory;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use slab::Slab;
 
 pub use due::Due;
+pub use flow::Onward;
 pub use session::{Key, State};
 pub use view::View;
 
@@ -106,6 +109,8 @@ pub struct Balancer<T> {
     exact_hosts_max: usize,
     /// Sessions of removed services that can never be served.
     stranded: Vec<Key>,
+    /// Whether sessions are flows of datagrams.
+    of_flows: bool,
 }
 
 impl<T> Balancer<T> {
@@ -130,7 +135,14 @@ impl<T> Balancer<T> {
             sweep: None,
             exact_hosts_max,
             stranded: Vec::new(),
+            of_flows: false,
         }
+    }
+
+    /// As [`Self::with_exact_hosts_max`], for sessions that are flows of datagrams: a silence ends them.
+    #[must_use]
+    pub fn of_flows(seed: u64, exact_hosts_max: usize) -> Self {
+        Self { of_flows: true, ..Self::with_exact_hosts_max(seed, exact_hosts_max) }
     }
 
     /// Takes over a service's specification, unless a later one is in force.
@@ -324,10 +336,12 @@ impl<T> Balancer<T> {
         }
         service.spec.counters.open.fetch_sub(1, Relaxed);
         service.spec.counters.count_closed(reason);
-        if matches!(
+        let is_lost = matches!(
             reason,
             CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::QueueFull | CloseReason::Local
-        ) {
+        );
+        // Whose datagrams are dropped is counted.
+        if is_lost && !self.of_flows {
             self.reports.push(Report::ClientLost { service: service.spec.id, client: session.client, reason });
         }
         if reason.is_refusal() {

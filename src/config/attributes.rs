@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::access;
 use super::check;
+use super::datagram;
 use super::policy;
 use super::sockets;
 use super::sticky;
@@ -28,12 +29,14 @@ pub(super) fn service(service: &Service) -> Shown {
         ("stubborn", service.stubborn.then(|| String::from("true"))),
     ]);
     shown.extend(access::shown_entrance(&service.entrance));
+    shown.extend(datagram::shown_flows(&service.flows));
     shown
 }
 
 /// Of `<listen>`.
 pub(super) fn listen(listen: &Listen) -> Shown {
     let mut shown = vec![("ip", listen.address.to_string())];
+    shown.extend(datagram::shown_protocol(listen.protocol));
     shown.extend(sockets::shown_listen(&listen.options));
     if let Some(expect) = &listen.proxy {
         shown.push(("proxy", expect.versions.name().to_owned()));
@@ -61,11 +64,10 @@ pub(super) fn host(host: &Host) -> Shown {
         ("ip", Some(host.address.to_string())),
         ("weight", unless(host.weight, 1).map(|weight| weight.to_string())),
         ("max", host.max.map(|max| max.to_string())),
-        ("state", unless(host.state, AdminState::Up).map(|state| state.name().to_owned())),
-        ("acl", host.acl.clone()),
     ]);
     shown.extend(policy::shown_host(&host.policy));
     shown.extend(unless(host.state, AdminState::Up).map(|state| ("state", state.name().to_owned())));
+    shown.extend(host.acl.clone().map(|acl| ("acl", acl)));
     shown.extend(sockets::shown_connect(&host.connect));
     shown
 }

@@ -31,6 +31,7 @@ mod blank;
 mod change;
 mod check;
 mod current;
+mod datagram;
 mod diff;
 mod error;
 mod guard;
@@ -58,6 +59,7 @@ use std::time::Duration;
 
 use crate::model::address::UnixName;
 use crate::model::check::Check;
+use crate::model::datagram::{Protocol, Protocols};
 use crate::model::proxy::Expect;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
@@ -68,6 +70,7 @@ use crate::model::sticky::StickyRules;
 pub use access::{Acl, Entrance};
 pub use change::{apply, find_host};
 pub use current::Current;
+pub use datagram::FlowConfig;
 pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
 pub use logs::{AccessLog, LineFormat, LogTarget, StatusFile};
@@ -201,6 +204,22 @@ pub struct Service {
     /// Whether a client whose host fails is closed instead of being offered another one, as far as the group does not
     /// say.
     pub stubborn: bool,
+    /// Of its flows of datagrams.
+    pub flows: FlowConfig,
+}
+
+impl Service {
+    /// Whether clients connect to it, and do not only send datagrams.
+    #[must_use]
+    pub fn takes_connections(&self) -> bool {
+        self.listens.iter().any(|listen| listen.protocol.each().contains(&Protocol::Tcp))
+    }
+
+    /// Sockets that a reactor has on its listeners, as far as each is one address.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.listens.iter().map(|listen| listen.protocol.each().len()).sum()
+    }
 }
 
 /// A listener.
@@ -208,6 +227,8 @@ pub struct Service {
 pub struct Listen {
     /// Where it is.
     pub address: Address,
+    /// What it takes in.
+    pub protocol: Protocols,
     /// What it says of its sockets; the command line says the rest.
     pub options: ListenOptions,
     /// The PROXY headers that it expects; none: none.
@@ -225,10 +246,11 @@ pub struct Rights {
     pub group: Option<String>,
 }
 
-/// A listener that says nothing of its sockets.
+/// A listener of connections that says nothing of its sockets.
 impl From<Address> for Listen {
     fn from(address: Address) -> Self {
-        Self { address, options: ListenOptions::default(), proxy: None, rights: Rights::default() }
+        let (protocol, options) = (Protocols::default(), ListenOptions::default());
+        Self { address, protocol, options, proxy: None, rights: Rights::default() }
     }
 }
 

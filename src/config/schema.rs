@@ -162,6 +162,9 @@ pub(super) static SERVICE: Rule = Rule {
         ("client-prefix-v6", NUMBER),
         ("client-table", NUMBER),
         ("fastclose", "up|down|both|off"),
+        ("session", "flow|packet"),
+        ("responses", NUMBER),
+        ("flow-timeout", TIME),
     ],
     children: &[at_least_one(&LISTEN), at_least_one(&GROUP), at_most_one(&ENABLE)],
 };
@@ -187,6 +190,7 @@ pub(super) static LISTEN: Rule = Rule {
     name: "listen",
     attributes: with_stream![
         ("ip", ADDRESS),
+        ("protocol", "tcp|udp|tcp+udp"),
         ("backlog", NUMBER),
         ("defer-accept", TIME),
         ("fastopen", NUMBER),

@@ -2,7 +2,8 @@
 //!
 //! Both read through [`Texts`], so that `keepalive="60s,10s,3"` and `--keepalive 60s,10s,3` are one thing.
 
-use super::{Address, Rights};
+use super::{Address, Listen, Rights};
+use crate::model::datagram::Protocols;
 use crate::model::socket_options::{ConnectOptions, ListenOptions, StreamOptions};
 
 use super::value::{self, show_bytes, show_keepalive, show_sources, show_time};
@@ -58,11 +59,14 @@ pub(super) fn shown_rights(rights: &Rights) -> Vec<(&'static str, String)> {
 }
 
 /// What a listener at this address says that it cannot have: the attribute, and why.
-pub(super) fn unfit_listen(
-    address: &Address,
-    options: &ListenOptions,
-    rights: &Rights,
-) -> Option<(&'static str, String)> {
+pub(super) fn unfit_listen(listen: &Listen) -> Option<(&'static str, String)> {
+    let Listen { address, protocol, options, proxy, rights } = listen;
+    let takes_datagrams = *protocol != Protocols::Tcp;
+    if takes_datagrams && (proxy.is_some() || matches!(address, Address::Unix(_))) {
+        let (given, of) =
+            if proxy.is_some() { ("proxy", "a PROXY header") } else { ("ip", "a socket of this machine") };
+        return Some((given, format!("{of} is for connections, expected protocol=\"tcp\" or none beside it")));
+    }
     let Address::Unix(name) = address else {
         let (given, _) = shown_rights(rights).into_iter().next()?;
         return Some((given, format!("{given} is for a socket that is a file, expected ip=\"unix:/PATH\" beside it")));

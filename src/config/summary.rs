@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::access;
 use super::check;
+use super::datagram;
 use super::policy;
 use super::sockets;
 use super::value::show_time;
@@ -107,8 +108,10 @@ fn settings(service: &Service) -> String {
     let times = times.into_iter().filter_map(|(name, time)| Some(format!("{name} {}", show_time(time?))));
     let max = service.max_connections.map(|max| format!("max-connections {max}"));
     let unlogged = (!service.access_log).then(|| String::from("not in the access log"));
-    let entrance = access::shown_entrance(&service.entrance).into_iter().map(|(name, value)| format!("{name} {value}"));
-    let settings: Vec<String> = times.chain(max).chain(entrance).chain(unlogged).collect();
+    let mut rest = access::shown_entrance(&service.entrance);
+    rest.extend(datagram::shown_flows(&service.flows));
+    let rest = rest.into_iter().map(|(name, value)| format!("{name} {value}"));
+    let settings: Vec<String> = times.chain(max).chain(rest).chain(unlogged).collect();
     if settings.is_empty() { String::new() } else { format!("  ({})", settings.join(", ")) }
 }
 
@@ -126,7 +129,8 @@ fn group_line(group: &Group, width: usize) -> String {
 }
 
 fn listen(listen: &Listen) -> String {
-    let mut shown = sockets::shown_listen(&listen.options);
+    let mut shown = datagram::shown_protocol(listen.protocol);
+    shown.extend(sockets::shown_listen(&listen.options));
     shown.extend(listen.proxy.as_ref().map(|expect| ("proxy", expect.versions.name().to_owned())));
     shown.extend(sockets::shown_rights(&listen.rights));
     let options = options(&shown);

@@ -61,12 +61,13 @@ const FLAGS: [Flag; 22] = [
 ];
 
 /// The second screen.
-const TUNING: [Flag; 20] = [
+const TUNING: [Flag; 21] = [
     tuning("pin", "", "bind each reactor to a CPU", "machines that do nothing else"),
     tuning("steer", "", "clients to the reactor of their packets' CPU", "cards with a queue a CPU; needs --pin"),
     tuning("incoming-cpu", "", "the same by the kernel's own choice", "where BPF is forbidden; needs --pin"),
     tuning("rebalance", "", "give new clients to less loaded reactors", "few clients that stay for long"),
     tuning("accept-batch", "N", "most clients accepted at a time (16)", "many short connections"),
+    tuning("max-flows", "N", "most flows of datagrams (100000)", "many clients that send to udp listeners"),
     tuning("buffer-size", "BYTES", "of a buffer, 1k to 16m (64k)", "bulk, or memory that is short"),
     tuning("splice", "WHEN", "move streams by splice: auto, on, off (auto)", "on: streams and nothing else"),
     tuning("backlog", "N", "most clients waiting to be accepted (4096)", "bursts; needs net.core.somaxconn"),

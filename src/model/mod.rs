@@ -12,6 +12,7 @@ pub mod check;
 pub mod clients;
 pub mod command;
 pub mod counters;
+pub mod datagram;
 pub mod event;
 pub mod hash;
 pub mod histogram;

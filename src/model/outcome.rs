@@ -113,11 +113,13 @@ pub enum CloseReason {
     ClientLimit,
     /// Where a PROXY header was expected, none came in time, a broken one, or one from somebody who is not believed.
     NoHeader,
+    /// A flow that made room for another one.
+    Recycled,
 }
 
 impl CloseReason {
     /// How many reasons there are; [`Self::index`] is below.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
 
     /// The names of the reasons, by [`Self::index`].
     pub const NAMES: [&str; Self::COUNT] = [
@@ -136,6 +138,7 @@ impl CloseReason {
         "denied",
         "client-limit",
         "proxy-header",
+        "recycled",
     ];
 
     /// A dense number, for counters.
@@ -157,6 +160,7 @@ impl CloseReason {
             Self::Denied => 12,
             Self::ClientLimit => 13,
             Self::NoHeader => 14,
+            Self::Recycled => 15,
         }
     }
 

@@ -7,6 +7,7 @@ use super::access::Acl;
 use super::address::Endpoint;
 use super::clients::{ClientLimits, ClientTable};
 use super::counters::{HostCounters, ListenerCounters, ServiceCounters};
+use super::datagram::{FlowRules, Protocol};
 use super::id::{HostId, ListenerId, ServiceId};
 use super::outcome::Side;
 use super::proxy::Trust;
@@ -42,6 +43,8 @@ pub struct ServiceSpec {
     pub idle_timeout: Duration,
     /// As `idle_timeout`, once one side has sent its end of stream.
     pub fin_timeout: Duration,
+    /// How its datagrams belong together.
+    pub flows: FlowRules,
     /// Most open connections of this service over all reactors.
     pub max_connections: Option<u32>,
     /// Whether the access log tells of its connections.
@@ -153,6 +156,8 @@ pub struct ListenerSpec {
     pub id: ListenerId,
     /// The service whose clients arrive here.
     pub service: ServiceId,
+    /// What comes here.
+    pub protocol: Protocol,
     /// The bound address.
     pub addr: Endpoint,
     /// Every connection begins with a PROXY header, and these are believed; none: no header is expected.

@@ -1,7 +1,6 @@
 //! The loop: poll, clock once, socket events, accepts, ready queue, timers, waiting clients, reports, then the mailbox.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -23,6 +22,7 @@ use super::question::Question;
 use super::tcp::reset_both;
 use super::tell::Untold;
 use super::token::Meaning;
+use super::udp::{Around, Udp};
 use crate::balancer::{Balancer, Key};
 use crate::model::counters::ReactorCounters;
 use crate::model::id::{ListenerId, ReactorId, ServiceId};
@@ -32,7 +32,7 @@ use crate::model::report::Report;
 use crate::model::rng::Rng;
 use crate::model::service::{ListenerSpec, ServiceSpec};
 use crate::model::time::Moment;
-use crate::model::update::Update;
+use crate::model::update::{ListenSocket, Update};
 use crate::sys::access_log::AccessLog;
 use crate::sys::clock::Clock;
 use crate::sys::mailbox::Mailbox;
@@ -41,7 +41,7 @@ use crate::sys::mailbox::Mailbox;
 #[derive(Default)]
 pub(super) struct World {
     services: BTreeMap<ServiceId, Arc<ServiceSpec>>,
-    listeners: BTreeMap<ListenerId, (ListenerSpec, Arc<TcpListener>)>,
+    listeners: BTreeMap<ListenerId, (ListenerSpec, ListenSocket)>,
     drain_until: Option<Moment>,
 }
 
@@ -86,6 +86,8 @@ pub(super) struct Reactor {
     pub(super) access: Access,
     /// Clients that have not said who they are.
     pub(super) newcomers: Newcomers,
+    /// Datagrams.
+    pub(super) udp: Udp,
     /// What is asked of the sessions, the oldest first.
     pub(super) questions: VecDeque<Question>,
     /// Turns of the loop so far.
@@ -136,6 +138,7 @@ impl Reactor {
             untold: Untold::default(),
             access: Access::new(AccessLog::new(&parts.settings.access, usize::from(parts.id.0))),
             newcomers: Newcomers::default(),
+            udp: Udp::new(seed, flows_max(settings), settings.flow_sockets_max),
             questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
@@ -154,7 +157,7 @@ impl Reactor {
         }
         let listeners: Vec<_> = reactor.world.listeners.values().cloned().collect();
         for (spec, socket) in listeners {
-            reactor.listen(now, spec, socket);
+            reactor.open_listener(now, spec, socket);
         }
         reactor
     }
@@ -198,7 +201,7 @@ impl Reactor {
                 Meaning::Client(key) => self.on_client(now, key, event),
                 Meaning::Newcomer(key) => self.on_newcomer(now, key, event),
                 Meaning::Host(key, attempt) => self.on_host(now, key, attempt, event),
-                Meaning::Listener(_) => {}
+                Meaning::Listener(_) | Meaning::Datagrams(_) | Meaning::Answers(_) => {}
             }
         }
         for event in events {
@@ -207,6 +210,7 @@ impl Reactor {
             }
         }
         self.run_ready(now);
+        self.move_datagrams(now, events);
         for _ in 0..if all_seen { DUE_PER_TURN } else { 0 } {
             let Some((key, due)) = self.balancer.next_due(now) else { break };
             self.on_due(now, key, due);
@@ -240,8 +244,42 @@ impl Reactor {
                 self.newcomers.shrink(self.balancer.slots());
             }
             self.access.shrink(self.balancer.slots());
-        } else if self.shrink_at.is_none() && (self.buffers.keeps_any() || self.balancer.is_oversized()) {
+            let (udp, around) = self.udp();
+            udp.shrink(&around, now);
+        } else if self.shrink_at.is_none()
+            && (self.buffers.keeps_any() || self.balancer.is_oversized() || self.udp.keeps_any())
+        {
             self.shrink_at = Some(now.after(SHRINK_AFTER));
+        }
+    }
+
+    /// Datagrams, and what they need of the rest.
+    pub(super) fn udp(&mut self) -> (&mut Udp, Around<'_>) {
+        let Self { id, udp, poll, gate, counters, .. } = self;
+        (udp, Around { id: *id, poll, gate, counters })
+    }
+
+    fn open_listener(&mut self, now: Moment, spec: ListenerSpec, socket: ListenSocket) {
+        match socket {
+            ListenSocket::Tcp(socket) => self.listen(now, spec, socket),
+            ListenSocket::Udp(socket) => {
+                if let Some(service) = self.world.services.get(&spec.service) {
+                    self.udp.flows.apply(Arc::clone(service));
+                }
+                let (udp, around) = self.udp();
+                udp.listen(&around, spec, socket);
+            }
+        }
+    }
+
+    fn move_datagrams(&mut self, now: Moment, events: &Events) {
+        if self.udp.is_unused() {
+            return;
+        }
+        let (udp, around) = self.udp();
+        udp.turn(&around, now, events.iter());
+        if let Some(report) = udp.settle(&around, now) {
+            self.report(report);
         }
     }
 
@@ -263,22 +301,27 @@ impl Reactor {
                     let known = self.world.services.get(&spec.id);
                     if known.is_none_or(|known| known.generation < spec.generation) {
                         self.world.services.insert(spec.id, Arc::clone(&spec));
+                        self.udp.flows.apply_known(&spec);
                         self.balancer.apply(spec);
                     }
                 }
                 Update::Remove(service) => {
                     self.world.services.remove(&service);
                     self.balancer.remove(service);
+                    self.udp.flows.remove(service);
                 }
                 Update::Listen(spec, socket) => {
-                    self.world.listeners.insert(spec.id, (spec.clone(), Arc::clone(&socket)));
-                    self.listen(now, spec, socket);
+                    self.world.listeners.insert(spec.id, (spec.clone(), socket.clone()));
+                    self.open_listener(now, spec, socket);
                 }
                 Update::Unlisten(id) => {
                     self.world.listeners.remove(&id);
                     let number = self.listeners.iter().find(|(_, listener)| listener.spec.id == id);
                     if let Some(number) = number.map(|(number, _)| number) {
                         self.unlisten(now, number);
+                    } else {
+                        let (udp, around) = self.udp();
+                        udp.unlisten(&around, now, id);
                     }
                 }
                 Update::Drain(wait) => self.drain(now, wait),
@@ -296,6 +339,8 @@ impl Reactor {
         for number in self.listener_numbers() {
             self.unlisten(now, number);
         }
+        let (udp, around) = self.udp();
+        udp.drain(&around, now);
     }
 
     /// The moment of this turn.
@@ -310,18 +355,18 @@ impl Reactor {
     /// Once draining: how many connections are cut, when the last has finished or the time is up.
     fn drained(&mut self, now: Moment) -> Option<u32> {
         let until = self.world.drain_until?;
-        let is_done = self.balancer.is_empty() && self.handed.is_empty() && self.newcomers.is_empty();
-        if !is_done && now < until {
+        let is_empty = self.balancer.is_empty() && self.newcomers.is_empty() && self.udp.flows.is_empty();
+        if !(is_empty && self.handed.is_empty()) && now < until {
             return None;
         }
-        let cut = u32::try_from(self.balancer.len() + self.newcomers.len()).unwrap_or(u32::MAX);
+        let cut = self.balancer.len() + self.newcomers.len() + self.udp.cut(now);
         self.refuse_newcomers(now, CloseReason::Drained);
         let keys: Vec<Key> = (0..self.balancer.slots()).filter_map(|slot| self.balancer.key_at(slot)).collect();
         for key in keys {
             self.cut(now, key, CloseReason::Drained);
         }
         self.counters.open.store(0, Relaxed);
-        Some(cut)
+        Some(u32::try_from(cut).unwrap_or(u32::MAX))
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -331,7 +376,7 @@ impl Reactor {
         }
         let told = [self.untold.deadline(), self.access.deadline(), self.newcomers.next_deadline()];
         let own = [self.balancer.next_deadline(), self.resume_at, self.shrink_at, self.world.drain_until];
-        let deadlines = own.into_iter().chain(told);
+        let deadlines = own.into_iter().chain(told).chain([self.udp.next_deadline()]);
         let first = deadlines.flatten().min()?;
         Some(first.since(self.clock.last()))
     }
@@ -343,8 +388,8 @@ impl Reactor {
     }
 
     fn send_reports(&mut self) {
-        let Self { balancer, reports, counters, .. } = self;
-        for report in balancer.take_reports() {
+        let Self { balancer, udp, reports, counters, .. } = self;
+        for report in balancer.take_reports().chain(udp.flows.take_reports()) {
             if reports.post(report).is_err() {
                 counters.reports_dropped.fetch_add(1, Relaxed);
             }
@@ -357,7 +402,9 @@ impl Reactor {
         // What is told here must not stand in the way of what is settled below.
         let _ = catch_unwind(AssertUnwindSafe(|| self.log_lost()));
         let lost = self.balancer.abandon();
-        let count = u32::try_from(lost.len() + self.newcomers.len()).unwrap_or(u32::MAX);
+        let (udp, around) = self.udp();
+        let flows = udp.abandon(&around);
+        let count = u32::try_from(lost.len() + self.newcomers.len() + flows).unwrap_or(u32::MAX);
         self.abandon_newcomers();
         for mut pair in lost {
             reset_both(&mut pair);
@@ -374,4 +421,9 @@ impl Reactor {
         }
         (self.poll, self.world, count)
     }
+}
+
+/// Most flows of one reactor.
+fn flows_max(settings: &Settings) -> usize {
+    (settings.flows_max as usize).div_ceil(settings.cpus.len().max(1))
 }

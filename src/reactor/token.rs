@@ -1,15 +1,16 @@
 //! What an epoll token means. The only place that knows its bits.
 //!
-//! | bits | listener, waker | newcomer | client, host |
-//! |------|-----------------|----------|--------------|
-//! | 62–63 | kind | 0 | kind |
-//! | 56–61 | 0 | 32 | number of the attempt, modulo 64 |
-//! | 32–55 | 0 | its slot | slot of the session |
-//! | 0–31 | number of the listener | its generation | generation of the session |
+//! | bits | listener, waker | newcomer | socket of flows | client, host |
+//! |------|-----------------|----------|-----------------|--------------|
+//! | 62–63 | kind | 0 | kind of a listener | kind |
+//! | 56–61 | 0, or 1 for datagrams | 32 | 2 | number of the attempt, modulo 64 |
+//! | 32–55 | 0 | its slot | its way | slot of the session |
+//! | 0–31 | number of the listener | its generation | its number | generation of the session |
 
 use mio::Token;
 
 use crate::balancer::Key;
+use crate::balancer::flows::SocketId;
 
 const KIND: u32 = 62;
 const ATTEMPT: u32 = 56;
@@ -29,6 +30,10 @@ pub(super) enum Meaning {
     Listener(u32),
     /// A client that has not said who it is, and has no session.
     Newcomer(Key),
+    /// A listener has datagrams.
+    Datagrams(u32),
+    /// A socket towards hosts has answers, or errors.
+    Answers(SocketId),
     /// A session's client socket.
     Client(Key),
     /// A session's host socket, and which attempt it belongs to.
@@ -41,6 +46,10 @@ impl Meaning {
             Self::Waker => 0,
             Self::Newcomer(key) => NEWCOMER | pack(key),
             Self::Listener(number) => 1 << KIND | u64::from(number),
+            Self::Datagrams(number) => 1 << KIND | 1 << ATTEMPT | u64::from(number),
+            Self::Answers(SocketId { way, number }) => {
+                1 << KIND | 2 << ATTEMPT | (u64::from(way) & SLOT_MASK) << SLOT | u64::from(number)
+            }
             Self::Client(key) => 2 << KIND | pack(key),
             Self::Host(key, attempt) => 3 << KIND | u64::from(attempt % ATTEMPTS) << ATTEMPT | pack(key),
         };
@@ -54,7 +63,11 @@ impl Meaning {
         match bits >> KIND {
             0 if bits & NEWCOMER != 0 => Self::Newcomer(key),
             0 => Self::Waker,
-            1 => Self::Listener(bits as u32),
+            1 => match (bits >> ATTEMPT) as u8 % ATTEMPTS {
+                0 => Self::Listener(bits as u32),
+                1 => Self::Datagrams(bits as u32),
+                _ => Self::Answers(SocketId { way: key.slot, number: bits as u32 }),
+            },
             2 => Self::Client(key),
             _ => Self::Host(key, (bits >> ATTEMPT) as u8 % ATTEMPTS),
         }
@@ -80,6 +93,9 @@ mod tests {
             Just(Meaning::Waker),
             key.clone().prop_map(Meaning::Newcomer),
             any::<u32>().prop_map(Meaning::Listener),
+            any::<u32>().prop_map(Meaning::Datagrams),
+            (0..=u32::try_from(SLOT_MASK).unwrap(), any::<u32>())
+                .prop_map(|(way, number)| Meaning::Answers(SocketId { way, number })),
             key.clone().prop_map(Meaning::Client),
             (key, 0..ATTEMPTS).prop_map(|(key, attempt)| Meaning::Host(key, attempt)),
         ]

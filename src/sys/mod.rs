@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod child;
 pub mod clock;
 pub mod cpu;
+pub mod datagram;
 pub mod listener;
 pub mod mailbox;
 pub mod options;

@@ -123,6 +123,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         access_log: true,
         stubborn: false,
         entrance: entrance(rng),
+        flows: director::config::FlowConfig::default(),
     };
     let manager = Manager {
         host_check: Duration::from_millis(200 + rng.below(1000)),

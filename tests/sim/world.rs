@@ -224,7 +224,6 @@ impl World {
     }
 
     fn advance(&mut self, number: usize, key: Key, next: Next) {
-        self.check_denial(number, key);
         match next {
             Next::Connect(target) => self.connect(number, key, target),
             Next::Wait => {
@@ -236,6 +235,7 @@ impl World {
     }
 
     fn connect(&mut self, number: usize, key: Key, target: Target) {
+        self.check_denial(number, key);
         let host = self.check_choice(number, key, target.addr);
         let script = self.script(number, key);
         script.host = Some(host);
@@ -258,6 +258,7 @@ impl World {
     }
 
     fn close(&mut self, number: usize, key: Key, reason: CloseReason) {
+        self.check_denial(number, key);
         if matches!(reason, CloseReason::NoHost | CloseReason::Denied) {
             self.check_loss(number, key, reason);
         }

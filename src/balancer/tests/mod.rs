@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::{Balancer, Due, Key, Next, State, Traffic};
 use crate::model::address::Endpoint;
+use crate::model::datagram::FlowRules;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::role::Level;
@@ -26,13 +27,13 @@ use crate::model::status::HostStatus;
 use crate::model::sticky::StickyRules;
 use crate::model::time::Moment;
 
-const S: ServiceId = ServiceId(0);
+pub(in crate::balancer) const S: ServiceId = ServiceId(0);
 
-fn at(millis: u64) -> Moment {
+pub(in crate::balancer) fn at(millis: u64) -> Moment {
     Moment::from_millis(millis)
 }
 
-fn addr(number: u32) -> Endpoint {
+pub(in crate::balancer) fn addr(number: u32) -> Endpoint {
     let [_, _, high, low] = number.to_be_bytes();
     Endpoint::Ip(([10, 0, high, low], 80).into())
 }
@@ -41,7 +42,7 @@ fn client() -> Endpoint {
     Endpoint::Ip(([192, 0, 2, 1], 5000).into())
 }
 
-fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
+pub(in crate::balancer) fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
     let host = |(number, weight): (u32, &u32)| HostSpec {
         id: HostId(number),
         addr: addr(number),
@@ -68,6 +69,7 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
         fin_timeout: Duration::from_secs(10),
+        flows: FlowRules::default(),
         max_connections: None,
         access_log: true,
         entrance: Entrance::default(),
@@ -84,7 +86,10 @@ fn balancer(spec: &ServiceSpec) -> Balancer<()> {
 }
 
 /// A newer publication of `spec`, changed.
-fn next_generation(spec: &mut ServiceSpec, change: impl FnOnce(&mut ServiceSpec)) -> Arc<ServiceSpec> {
+pub(in crate::balancer) fn next_generation(
+    spec: &mut ServiceSpec,
+    change: impl FnOnce(&mut ServiceSpec),
+) -> Arc<ServiceSpec> {
     spec.generation += 1;
     change(spec);
     Arc::new(spec.clone())

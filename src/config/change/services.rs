@@ -3,10 +3,11 @@
 use super::access::refuse_missing;
 use super::edited::Edited;
 use super::{refuse_taken, service_at, service_mut};
+use crate::config::datagram;
 use crate::config::error::quoted;
 use crate::config::sockets::{self, Texts};
 use crate::config::validate::listeners;
-use crate::config::{Address, Config, Entrance, Listen, Service, access, attributes, schema, value};
+use crate::config::{Config, Entrance, FlowConfig, Listen, Service, access, attributes, schema, value};
 use crate::model::change::{Attributes, Refusal};
 
 pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attributes) -> Result<String, Refusal> {
@@ -25,6 +26,7 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
         access_log: true,
         entrance: Entrance::default(),
         stubborn: false,
+        flows: FlowConfig::default(),
     };
     let service = edited(&bare, &["name"], asked)?;
     refuse_missing(config, service.entrance.acl.as_deref())?;
@@ -77,7 +79,7 @@ pub(super) fn set_listener(
     let old = config.services[service_at].listens.remove(at);
     let shown = attributes::listen(&old);
     let result = read_listen(shown, &[], asked).and_then(|new| {
-        refuse_meeting(config, &new.address, Some(service_at))?;
+        refuse_meeting(config, &new, Some(service_at))?;
         Ok(new)
     });
     let (listen, result) = match result {
@@ -122,33 +124,37 @@ fn edited(before: &Service, fixed: &[&str], asked: &Attributes) -> Result<Servic
         access_log: texts.read("access-log", value::boolean)?.unwrap_or(true),
         entrance: access::entrance(&mut texts)?,
         stubborn: texts.read("stubborn", value::boolean)?.unwrap_or_default(),
+        flows: datagram::flows(&mut texts)?,
         ..before.clone()
     })
 }
 
 fn new_listen(config: &Config, listen: &str, asked: &Attributes, service: Option<usize>) -> Result<Listen, Refusal> {
     let listen = read_listen(vec![("ip", listen.to_owned())], &["ip"], asked)?;
-    refuse_meeting(config, &listen.address, service)?;
+    refuse_meeting(config, &listen, service)?;
     Ok(listen)
 }
 
 fn read_listen(shown: attributes::Shown, fixed: &[&str], asked: &Attributes) -> Result<Listen, Refusal> {
     let mut texts = Edited::new(&schema::LISTEN, fixed, shown, asked)?;
     let address = texts.need("ip", value::listen_address)?;
+    let protocol = datagram::protocol(&mut texts)?;
     let options = sockets::listen_options(&mut texts)?;
     let versions = texts.read("proxy", value::proxy_versions)?;
     let proxy = access::expect(versions, texts.read("proxy-from", value::nets)?);
     let proxy = proxy.map_err(|(_, what)| Refusal::invalid(what))?;
     let rights = sockets::rights(&mut texts)?;
-    match sockets::unfit_listen(&address, &options, &rights) {
+    let listen = Listen { address, protocol, options, proxy, rights };
+    match sockets::unfit_listen(&listen) {
         Some((_, what)) => Err(Refusal::invalid(what)),
-        None => Ok(Listen { address, options, proxy, rights }),
+        None => Ok(listen),
     }
 }
 
 /// Refuses an address that another listener has, or that is a host of the service that listens there.
-fn refuse_meeting(config: &Config, address: &Address, service: Option<usize>) -> Result<(), Refusal> {
-    if let Some(other) = listeners::met_by(config, address) {
+fn refuse_meeting(config: &Config, listen: &Listen, service: Option<usize>) -> Result<(), Refusal> {
+    let address = &listen.address;
+    if let Some(other) = listeners::met_by(config, listen, service) {
         return Err(Refusal::conflict(format!("{address} meets {other}, expected an address of its own")));
     }
     let hosts = service.into_iter().flat_map(|at| &config.services[at].groups).flat_map(|group| &group.hosts);

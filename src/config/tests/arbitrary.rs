@@ -10,13 +10,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::config::{
-    Access, AccessLog, Acl, Address, Admin, Config, Control, Entrance, Group, GroupPolicy, Host, HostPolicy,
-    LineFormat, Listen, LogTarget, Manager, Rights, Service, StatusFile, User, Web,
+    Access, AccessLog, Acl, Address, Admin, Config, Control, Entrance, FlowConfig, Group, GroupPolicy, Host,
+    HostPolicy, LineFormat, Listen, LogTarget, Manager, Rights, Service, StatusFile, User, Web,
 };
 use crate::model::access::{Net, Rule, Verdict, masked};
 use crate::model::address::{Endpoint, UnixName};
 use crate::model::check::{self, Check, Exchange, Probe, Question, RECORD_TYPES};
 use crate::model::clients::{ClientLimits, ClientRoom};
+use crate::model::datagram::{Protocols, SessionKind};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, CLIENT_RATE_MAX, CLIENTS_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX,
     KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX, PRIO_MAX, PROBE_TIMEOUT_MAX, SOCKET_BUFFER_BYTES_MAX,
@@ -108,27 +109,38 @@ fn expect() -> impl Strategy<Value = Expect> {
 fn service() -> impl Strategy<Value = Service> {
     let times = (of(positive_time()), of(positive_time()), of(positive_time()));
     let rights = (of(0..=0o777_u32), of(name())).prop_map(|(mode, group)| Rights { mode, group });
-    let listen = (address(), listen_options(), of(expect()), rights);
-    let listen = listen.prop_map(|(address, options, proxy, rights)| fit(Listen { address, options, proxy, rights }));
-    let (enabled, rest) = (any::<prop::sample::Index>(), (of(1..=u32::MAX), any::<bool>(), any::<bool>()));
+    let listen = (address(), select(&Protocols::ALL[..]), listen_options(), of(expect()), rights);
+    let listen = listen.prop_map(|(address, protocol, options, proxy, rights)| {
+        fit(Listen { address, protocol, options, proxy, rights })
+    });
+    let rest = (of(1..=u32::MAX), any::<bool>(), any::<bool>(), flows());
+    let enabled = any::<prop::sample::Index>();
     let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), enabled, times, rest, entrance());
-    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, access_log, stubborn), entrance)| {
-        let enabled = Some(enabled.index(groups.len()));
-        let (connect_timeout, idle_timeout, fin_timeout) = times;
-        Service {
-            name,
-            listens,
-            groups,
-            enabled,
-            connect_timeout,
-            idle_timeout,
-            fin_timeout,
-            max_connections,
-            access_log,
-            entrance,
-            stubborn,
-        }
-    })
+    parts.prop_map(
+        |(name, listens, groups, enabled, times, (max_connections, access_log, stubborn, flows), entrance)| {
+            let enabled = Some(enabled.index(groups.len()));
+            let (connect_timeout, idle_timeout, fin_timeout) = times;
+            Service {
+                name,
+                listens,
+                groups,
+                enabled,
+                connect_timeout,
+                idle_timeout,
+                fin_timeout,
+                max_connections,
+                access_log,
+                entrance,
+                stubborn,
+                flows,
+            }
+        },
+    )
+}
+
+fn flows() -> impl Strategy<Value = FlowConfig> {
+    let parts = (select(&SessionKind::ALL[..]), of(0..=u32::from(u16::MAX)), of(positive_time()));
+    parts.prop_map(|(session, responses, timeout)| FlowConfig { session, responses, timeout })
 }
 
 fn group() -> impl Strategy<Value = Group> {
@@ -215,6 +227,9 @@ fn host() -> impl Strategy<Value = Host> {
 
 /// The listener without what its address cannot have.
 pub(in crate::config) fn fit(mut listen: Listen) -> Listen {
+    if listen.proxy.is_some() || matches!(listen.address, Address::Unix(_)) {
+        listen.protocol = Protocols::Tcp;
+    }
     match &listen.address {
         Address::Unix(name) => listen.options = listen.options.fit(Endpoint::Unix(*name)),
         Address::Socket(_) | Address::Name { .. } => listen.rights = Rights::default(),

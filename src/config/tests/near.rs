@@ -10,7 +10,7 @@ use super::arbitrary;
 use crate::config::validate::listeners::{is_loop, met_by};
 use crate::config::value;
 use crate::config::{
-    Access, Acl, Address, Config, Entrance, Group, GroupPolicy, Host, HostPolicy, Listen, Service, User,
+    Access, Acl, Address, Config, Entrance, FlowConfig, Group, GroupPolicy, Host, HostPolicy, Listen, Service, User,
 };
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
@@ -360,13 +360,14 @@ fn add_if_valid(
         access_log: true,
         entrance: Entrance::default(),
         stubborn: false,
+        flows: FlowConfig::default(),
     };
     for (address, backlog) in listens {
-        let address = value::listen_address(address).unwrap();
+        let listen = Listen::from(value::listen_address(address).unwrap());
         let own = Config { services: vec![service.clone()], ..empty() };
-        if met_by(config, &address).is_none() && met_by(&own, &address).is_none() {
+        if met_by(config, &listen, None).is_none() && met_by(&own, &listen, Some(0)).is_none() {
             let options = ListenOptions { backlog: *backlog, ..Default::default() };
-            service.listens.push(Listen { options, ..Listen::from(address) });
+            service.listens.push(Listen { options, ..listen });
         }
     }
     for mut group in groups.drain(..) {

@@ -4,6 +4,7 @@ use super::all;
 use super::names::unique;
 use crate::config::access;
 use crate::config::check;
+use crate::config::datagram;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
 use crate::config::policy;
 use crate::config::sockets::{self, Texts};
@@ -37,6 +38,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
     let access_log = element.optional("access-log", value::boolean, errors);
     let entrance = access::entrance(&mut Attributes { element, errors });
     let stubborn = element.optional("stubborn", value::boolean, errors);
+    let flows = datagram::flows(&mut Attributes { element, errors });
     unique?;
     Ok(Service {
         name: name?,
@@ -50,21 +52,23 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
         access_log: access_log?.unwrap_or(true),
         entrance: entrance?,
         stubborn: stubborn?.unwrap_or_default(),
+        flows: flows?,
     })
 }
 
 fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, Reported> {
     let address = element.required("ip", value::listen_address, errors);
+    let protocol = datagram::protocol(&mut Attributes { element, errors });
     let options = sockets::listen_options(&mut Attributes { element, errors });
     let versions = element.optional("proxy", value::proxy_versions, errors);
     let from = element.optional("proxy-from", value::nets, errors);
     let proxy = access::expect(versions?, from?).map_err(|(given, what)| errors.report(place(element, given), what));
     let rights = sockets::rights(&mut Attributes { element, errors });
-    let (address, options, proxy, rights) = (address?, options?, proxy?, rights?);
-    if let Some((given, what)) = sockets::unfit_listen(&address, &options, &rights) {
+    let listen = Listen { address: address?, protocol: protocol?, options: options?, proxy: proxy?, rights: rights? };
+    if let Some((given, what)) = sockets::unfit_listen(&listen) {
         return Err(errors.report(place(element, given), what));
     }
-    Ok(Listen { address, options, proxy, rights })
+    Ok(listen)
 }
 
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {

@@ -26,7 +26,7 @@ pub(super) use net::{
     announce, client_rate, client_table, fastclose, net, nets, prefix, proxy_versions, show_nets, verdict,
 };
 pub(super) use number::{
-    admin_state, backlog, boolean, busy_poll, count, fastopen_queue, file_mode, prefix_v4, prefix_v6, prio,
+    admin_state, backlog, boolean, busy_poll, count, fastopen_queue, file_mode, prefix_v4, prefix_v6, prio, responses,
     sticky_size, weight,
 };
 pub(super) use scheduler::{scheduler, sticky};

@@ -85,6 +85,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::model::address::Endpoint;
+    use crate::model::datagram::FlowRules;
     use crate::model::role::Level;
     use crate::model::scheduler::SchedulerKind;
     use crate::model::service::{Entrance, Fastclose, HostSpec};
@@ -119,6 +120,7 @@ pub(super) mod tests {
             access_log: true,
             entrance: Entrance::default(),
             fastclose: Fastclose::Off,
+            flows: FlowRules::default(),
             sticky: StickyRules::default(),
             table: None,
             is_stubborn: false,

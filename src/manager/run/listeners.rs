@@ -6,25 +6,28 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Weak};
 
 use super::start_error::{StartError, written};
 use crate::config::{self, Address, Config, Listen};
 use crate::manager::line::{Quoted, Value};
 use crate::model::address::{Endpoint, UnixName};
 use crate::model::counters::ListenerCounters;
+use crate::model::datagram::Protocol;
 use crate::model::id::{ListenerId, ServiceId};
 use crate::model::proxy::{Expect, Trust};
 use crate::model::service::ListenerSpec;
 use crate::model::snapshot::ServiceView;
 use crate::model::socket_options::ListenOptions;
-use crate::sys::listener;
+use crate::model::update::{HeldSocket, ListenSocket};
 use crate::sys::options::Refused;
 use crate::sys::socket_file::SocketFile;
 use crate::sys::steer::{self, Steering};
 use crate::sys::unix::{self, Rights};
+use crate::sys::{datagram, listener};
 
 /// The open listeners.
 #[derive(Debug)]
@@ -34,15 +37,33 @@ pub(super) struct Listeners {
     steering: Steering,
     open: Vec<Listener>,
     /// Sockets that reactors may still be serving to their end.
-    closing: Vec<(Endpoint, Weak<TcpListener>)>,
+    closing: Vec<(Endpoint, HeldSocket)>,
     next: u32,
 }
 
 /// What identifies a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
-    Address(Endpoint),
-    AnyPort { service: String, nth: usize, ip: IpAddr },
+    Address(Protocol, Endpoint),
+    AnyPort { protocol: Protocol, service: String, nth: usize, ip: IpAddr },
+}
+
+impl Key {
+    const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Address(protocol, _) | Self::AnyPort { protocol, .. } => *protocol,
+        }
+    }
+
+    /// The other one of a listener that takes in both protocols.
+    fn with(&self, protocol: Protocol) -> Self {
+        match self {
+            Self::Address(_, addr) => Self::Address(protocol, *addr),
+            Self::AnyPort { service, nth, ip, .. } => {
+                Self::AnyPort { protocol, service: service.clone(), nth: *nth, ip: *ip }
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -51,7 +72,7 @@ struct Listener {
     key: Key,
     addr: Endpoint,
     /// One a reactor; of this machine's the same one for each.
-    sockets: Vec<Arc<TcpListener>>,
+    sockets: Vec<ListenSocket>,
     /// Of a socket that is one.
     file: Option<SocketFile>,
     rights: Rights,
@@ -89,7 +110,7 @@ struct Wanted {
 #[derive(Debug)]
 struct Bound {
     addr: Endpoint,
-    sockets: Vec<Arc<TcpListener>>,
+    sockets: Vec<ListenSocket>,
     file: Option<SocketFile>,
     /// Why its connections are not steered.
     unsteered: Option<io::Error>,
@@ -99,7 +120,7 @@ struct Bound {
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     /// Listeners that are new or serve another service, with a socket for each reactor.
-    pub(super) listen: Vec<(ListenerSpec, Vec<Arc<TcpListener>>)>,
+    pub(super) listen: Vec<(ListenerSpec, Vec<ListenSocket>)>,
     pub(super) unlisten: Vec<ListenerId>,
     /// A line for the log each.
     pub(super) lines: Vec<String>,
@@ -130,32 +151,34 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be listened on.
     pub(super) fn prepare(&mut self, config: &Config) -> Result<Plan, StartError> {
-        self.closing.retain(|(_, socket)| socket.strong_count() > 0);
+        self.closing.retain(|(_, socket)| socket.is_held());
         let mut wanted: Vec<Wanted> = Vec::new();
         // A service that has no host yet would turn its clients away.
         for service in config.services.iter().filter(|service| service.enabled.is_some()) {
             let mut any_ports = 0;
-            for Listen { address, options, proxy, rights } in &service.listens {
+            for Listen { address, protocol, options, proxy, rights } in &service.listens {
                 let options = options.or(self.defaults);
                 let fail =
                     |error| StartError::Listen { address: written(address), service: service.name.clone(), error };
                 let rights = rights_of(rights).map_err(fail)?;
                 for addr in resolve(address).map_err(fail)? {
                     let key = key(&service.name, addr, &mut any_ports);
-                    match wanted.iter().find(|other| other.key == key) {
-                        // Two names of one service for one address.
-                        Some(other) if other.service == service.name => continue,
-                        Some(_) => return Err(fail(io::ErrorKind::AddrInUse.into())),
-                        None => wanted.push(Wanted {
-                            key,
-                            service: service.name.clone(),
-                            shown: address.to_string(),
-                            options: options.fit(addr),
-                            proxy: proxy.clone(),
-                            rights,
-                            bound: None,
-                            unsteered: None,
-                        }),
+                    for key in protocol.each().iter().map(|protocol| key.with(*protocol)) {
+                        match wanted.iter().find(|other| other.key == key) {
+                            // Two names of one service for one address.
+                            Some(other) if other.service == service.name => continue,
+                            Some(_) => return Err(fail(io::ErrorKind::AddrInUse.into())),
+                            None => wanted.push(Wanted {
+                                key,
+                                service: service.name.clone(),
+                                shown: address.to_string(),
+                                options: options.fit(addr),
+                                proxy: proxy.clone(),
+                                rights,
+                                bound: None,
+                                unsteered: None,
+                            }),
+                        }
                     }
                 }
             }
@@ -167,22 +190,32 @@ impl Listeners {
     fn bind(&self, wanted: &mut [Wanted]) -> Result<(), StartError> {
         let keys: BTreeSet<Key> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
         let kept: Vec<&Listener> = self.open.iter().filter(|listener| keys.contains(&listener.key)).collect();
-        let mut bound: Vec<Endpoint> = kept.iter().map(|listener| listener.addr).collect();
+        let mut bound: Vec<(Key, Endpoint)> =
+            kept.iter().map(|listener| (listener.key.clone(), listener.addr)).collect();
         for new in wanted.iter_mut().filter(|wanted| !kept.iter().any(|listener| listener.key == wanted.key)) {
-            let addr = match new.key {
-                Key::Address(addr) => addr,
-                Key::AnyPort { ip, .. } => SocketAddr::new(ip, 0).into(),
+            let addr = match &new.key {
+                Key::Address(_, addr) => *addr,
+                // Both protocols of a listener have one port.
+                Key::AnyPort { protocol, ip, .. } => {
+                    let other = new.key.with(if *protocol == Protocol::Tcp { Protocol::Udp } else { Protocol::Tcp });
+                    let port = bound.iter().find(|(key, _)| *key == other).map_or(0, |(_, addr)| addr.port());
+                    SocketAddr::new(*ip, port).into()
+                }
             };
             let fail = |error| StartError::Listen { address: addr.to_string(), service: new.service.clone(), error };
-            if bound.contains(&addr) {
+            let protocol = new.key.protocol();
+            let others: Vec<Endpoint> =
+                bound.iter().filter(|(key, _)| key.protocol() == protocol).map(|(_, addr)| *addr).collect();
+            if others.contains(&addr) {
                 return Err(fail(io::ErrorKind::AddrInUse.into()));
             }
             let fresh = match addr {
-                Endpoint::Ip(addr) => self.bind_one(addr, &new.options, &bound),
+                Endpoint::Ip(addr) if protocol == Protocol::Udp => self.bind_datagrams(addr, &new.options, &others),
+                Endpoint::Ip(addr) => self.bind_one(addr, &new.options, &others),
                 Endpoint::Unix(name) => self.bind_unix(name, &new.options, new.rights),
             };
             let fresh = fresh.map_err(fail)?;
-            bound.push(fresh.addr);
+            bound.push((new.key.clone(), fresh.addr));
             if let Some(error) = &fresh.unsteered {
                 new.unsteered = Some(format!(
                     "connections to {addr} are not steered to the CPU they arrive on: {error}; --steer needs BPF and \
@@ -194,11 +227,31 @@ impl Listeners {
         Ok(())
     }
 
+    /// Whether no socket of ours is where a new one is to be: there a stranger cannot be told from us; he could not have
+    /// bound it either.
+    fn is_alone(&self, protocol: Protocol, addr: SocketAddr, bound: &[Endpoint]) -> bool {
+        let closing = self.closing.iter().filter(|(_, socket)| socket.protocol() == protocol && socket.is_held());
+        let open = self.open.iter().filter(|listener| listener.key.protocol() == protocol);
+        let ours = open.map(|listener| &listener.addr).chain(closing.map(|(addr, _)| addr)).chain(bound);
+        addr.port() != 0 && !ours.filter_map(Endpoint::as_ip).any(|other| overlap(addr, other))
+    }
+
+    fn bind_datagrams(&self, addr: SocketAddr, options: &ListenOptions, bound: &[Endpoint]) -> io::Result<Bound> {
+        if self.is_alone(Protocol::Udp, addr, bound) {
+            datagram::probe_free(addr)?;
+        }
+        let first = datagram::bind(addr, options)?;
+        let addr = first.local_addr()?;
+        let mut sockets = vec![ListenSocket::Udp(Arc::new(first))];
+        // A hash decides who has which client, whatever is asked for connections: it must not change in a flow.
+        while sockets.len() < self.reactors {
+            sockets.push(ListenSocket::Udp(Arc::new(datagram::bind(addr, options)?)));
+        }
+        Ok(Bound { addr: addr.into(), sockets, file: None, unsteered: None })
+    }
+
     fn bind_one(&self, addr: SocketAddr, options: &ListenOptions, bound: &[Endpoint]) -> io::Result<Bound> {
-        // Where sockets of ours overlap, a stranger cannot be told from them; he could not have bound it either.
-        let closing = self.closing.iter().filter(|(_, socket)| socket.strong_count() > 0).map(|(addr, _)| addr);
-        let ours = self.open.iter().map(|listener| &listener.addr).chain(closing).chain(bound);
-        if addr.port() != 0 && !ours.filter_map(Endpoint::as_ip).any(|other| overlap(addr, other)) {
+        if self.is_alone(Protocol::Tcp, addr, bound) {
             listener::probe_free(addr)?;
         }
         let first = listener::listen_with(addr, options)?;
@@ -208,6 +261,7 @@ impl Listeners {
             sockets.push(Arc::new(listener::listen_with(addr, options)?));
         }
         let unsteered = steer::steer(&sockets, &self.steering).err();
+        let sockets = sockets.into_iter().map(ListenSocket::Tcp).collect();
         Ok(Bound { addr: addr.into(), sockets, file: None, unsteered })
     }
 
@@ -215,7 +269,7 @@ impl Listeners {
     fn bind_unix(&self, name: UnixName, options: &ListenOptions, rights: Rights) -> io::Result<Bound> {
         let (socket, file) = listener::listen_unix(name, rights, options)?;
         let socket = Arc::new(socket);
-        let sockets = (0..self.reactors).map(|_| Arc::clone(&socket)).collect();
+        let sockets = (0..self.reactors).map(|_| ListenSocket::Tcp(Arc::clone(&socket))).collect();
         Ok(Bound { addr: Endpoint::Unix(name), sockets, file, unsteered: None })
     }
 
@@ -230,7 +284,9 @@ impl Listeners {
         for listener in own {
             let view = service.listeners.iter_mut().find(|view| view.address == listener.shown);
             if let Some(view) = view {
-                view.bound.push(listener.addr);
+                if !view.bound.contains(&listener.addr) {
+                    view.bound.push(listener.addr);
+                }
                 view.accepted += listener.counters.accepted.load(Relaxed);
                 view.errors += listener.counters.accept_errors.load(Relaxed);
             }
@@ -290,8 +346,8 @@ impl Listeners {
         for listener in old {
             moves.closed += 1;
             moves.unlisten.push(listener.id);
-            moves.lines.push(format!("closing service={} addr={}", Value(&listener.service_name), listener.addr));
-            self.closing.extend(listener.sockets.iter().map(|socket| (listener.addr, Arc::downgrade(socket))));
+            moves.lines.push(format!("closing {}", place(&listener)));
+            self.closing.extend(listener.sockets.iter().map(|socket| (listener.addr, socket.watch())));
         }
         moves
     }
@@ -312,8 +368,10 @@ impl Moves {
     fn listen(&mut self, listener: &Listener, is_new: bool) {
         let counters = Arc::clone(&listener.counters);
         let proxy = listener.proxy.clone();
-        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, proxy, counters };
-        self.lines.push(format!("listening service={} addr={}", Value(&listener.service_name), listener.addr));
+        let protocol = listener.key.protocol();
+        let spec =
+            ListenerSpec { id: listener.id, service: listener.service, protocol, addr: listener.addr, proxy, counters };
+        self.lines.push(format!("listening {}", place(listener)));
         self.listen.push((spec, listener.sockets.clone()));
         if is_new {
             self.opened += 1;
@@ -327,15 +385,19 @@ impl Moves {
     /// Gives an open listener other options. Its sockets stay, and with them the clients in their queues.
     fn retune(&mut self, listener: &mut Listener, options: ListenOptions) {
         self.retuned += 1;
-        let place = format!("service={} addr={}", Value(&listener.service_name), listener.addr);
+        let place = place(listener);
         self.lines.push(format!("retuned {place}"));
         let mut refused = BTreeSet::new();
         // One for all is told once.
         let sockets = if listener.addr.ip().is_some() { &listener.sockets[..] } else { &listener.sockets[..1] };
         for socket in sockets {
-            listener::retune(socket, &listener.options, &options, &mut |Refused { option, error }| {
+            let mut note = |Refused { option, error }: Refused| {
                 refused.insert(format!("retuned {place} without {option}: {error}"));
-            });
+            };
+            match socket {
+                ListenSocket::Tcp(socket) => listener::retune(socket, &listener.options, &options, &mut note),
+                ListenSocket::Udp(socket) => datagram::tune(socket.as_fd(), &options.stream, &mut note),
+            }
         }
         self.warnings.extend(refused);
         listener.options = options;
@@ -354,12 +416,21 @@ impl Moves {
 }
 
 fn key(service: &str, addr: Endpoint, any_ports: &mut usize) -> Key {
-    let Endpoint::Ip(addr) = addr else { return Key::Address(addr) };
+    let Endpoint::Ip(addr) = addr else { return Key::Address(Protocol::Tcp, addr) };
     if addr.port() != 0 {
-        return Key::Address(addr.into());
+        return Key::Address(Protocol::default(), addr.into());
     }
     *any_ports += 1;
-    Key::AnyPort { service: service.to_owned(), nth: *any_ports, ip: addr.ip() }
+    Key::AnyPort { protocol: Protocol::default(), service: service.to_owned(), nth: *any_ports, ip: addr.ip() }
+}
+
+/// A listener in the log.
+fn place(listener: &Listener) -> String {
+    let protocol = match listener.key.protocol() {
+        Protocol::Tcp => "",
+        Protocol::Udp => " protocol=udp",
+    };
+    format!("service={} addr={}{protocol}", Value(&listener.service_name), listener.addr)
 }
 
 /// What the system makes of the rights that a configuration says.

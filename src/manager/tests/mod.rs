@@ -99,6 +99,7 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         access_log: true,
         entrance: config::Entrance::default(),
         stubborn: false,
+        flows: config::FlowConfig::default(),
     }
 }
 

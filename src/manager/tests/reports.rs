@@ -172,7 +172,7 @@ fn counters_are_told_with_all_their_keys() {
             "counters service=web open=0 waiting=0 accepted=0 retries=0 uncounted=0 closed-finished=0 closed-client-reset=0 \
              closed-host-reset=0 closed-no-host=0 closed-connect-timeout=0 closed-queue-full=0 closed-idle=0 \
              closed-half-closed-idle=0 closed-local=0 closed-drained=0 closed-panicked=0 closed-killed=0 \
-             closed-denied=0 closed-client-limit=0 closed-proxy-header=0",
+             closed-denied=0 closed-client-limit=0 closed-proxy-header=0 closed-recycled=0",
             "counters service=web group=g host=h1 addr=10.0.0.1:1 state=down weight=1 open=0 established=0 failed=0 \
              bytes-up=0 bytes-down=0 connect-us=0",
             "counters service=web group=g host=db addr=db.example:5432 state=down weight=1 open=0 established=0 \

@@ -134,8 +134,9 @@ impl Host {
     /// Takes how to connect to it. What stays the same keeps the turn of its source addresses.
     pub(super) fn take_connect(&mut self, connect: &ConnectOptions) {
         let known = self.outbound.as_ref().map(|outbound| outbound.options());
-        if known.unwrap_or(&ConnectOptions::default()) != connect {
-            self.outbound = Outbound::new(self.addr, connect.clone()).map(Arc::new);
+        let connect = connect.clone().fit(self.addr);
+        if known.unwrap_or(&ConnectOptions::default()) != &connect {
+            self.outbound = Outbound::new(self.addr, connect).map(Arc::new);
         }
     }
 

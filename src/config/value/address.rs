@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 
+use super::name::{is_hidden, no_hidden};
 use crate::config::Address;
 use crate::config::error::quoted;
 use crate::model::address::UnixName;
@@ -46,7 +47,7 @@ pub(crate) fn host_address(text: &str) -> Result<Address, String> {
 /// A socket of this machine, if it is to be one.
 fn unix(text: &str) -> Option<Result<Address, String>> {
     let name = text.trim().strip_prefix(UNIX).filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()))?;
-    Some(UnixName::new(name).map(Address::Unix))
+    Some(no_hidden(name, is_hidden).and_then(|()| UnixName::new(name)).map(Address::Unix))
 }
 
 fn address(host: &str, literal: Option<SocketAddr>, port: u16) -> Result<Address, String> {
@@ -173,6 +174,7 @@ mod tests {
         assert!(host_address("unix:").unwrap_err().starts_with("the path does not begin with a /"));
         assert!(host_address("unix:run/x").unwrap_err().starts_with("the path does not begin with a /"));
         assert!(listen_address(&format!("unix:/{}", "a".repeat(107))).unwrap_err().contains("at most 107"));
+        assert!(host_address("unix:/a\u{202e}b").unwrap_err().contains("control character"));
         assert!(inet_address("unix:/run/x").unwrap_err().contains("expected ADDRESS:PORT"));
     }
 

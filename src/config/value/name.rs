@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use crate::config::Access;
 use crate::config::error::{alternatives, quoted};
 use crate::config::suggest::{closest, hint};
+use crate::model::limits::UNIX_NAME_BYTES_MAX;
 
 /// Longest name of a service, group, host or user, in characters.
 const NAME_CHARS_MAX: usize = 255;
-/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) without its final zero.
-const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// Whether a character is not seen as itself where the text is shown: controls, and what changes the direction of the
 /// text or breaks its line (Unicode Standard Annex 9, chapter 2; U+2028 and U+2029). Such a character in a name could
@@ -109,13 +108,13 @@ pub(in crate::config) fn path(text: &str) -> Result<PathBuf, String> {
 
 /// Of a Unix socket.
 pub(crate) fn socket_path(text: &str) -> Result<PathBuf, String> {
-    if text.len() > SOCKET_PATH_BYTES_MAX {
-        return Err(format!("the path is too long for a socket, expected at most {SOCKET_PATH_BYTES_MAX} bytes"));
+    if text.len() > UNIX_NAME_BYTES_MAX {
+        return Err(format!("the path is too long for a socket, expected at most {UNIX_NAME_BYTES_MAX} bytes"));
     }
     path(text)
 }
 
-fn no_hidden(text: &str, is_hidden: impl Fn(char) -> bool) -> Result<(), String> {
+pub(super) fn no_hidden(text: &str, is_hidden: impl Fn(char) -> bool) -> Result<(), String> {
     match text.chars().find(|character| is_hidden(*character)) {
         Some(bad) => {
             let shown = quoted(&bad.to_string());
@@ -168,8 +167,8 @@ mod tests {
         assert_eq!(path("/var/log/a b.log"), Ok(PathBuf::from("/var/log/a b.log")));
         assert!(path("").is_err());
         assert!(path("a\nb").is_err());
-        assert!(socket_path(&"s".repeat(SOCKET_PATH_BYTES_MAX)).is_ok());
-        assert!(socket_path(&"s".repeat(SOCKET_PATH_BYTES_MAX + 1)).unwrap_err().contains("at most 107 bytes"));
+        assert!(socket_path(&"s".repeat(UNIX_NAME_BYTES_MAX)).is_ok());
+        assert!(socket_path(&"s".repeat(UNIX_NAME_BYTES_MAX + 1)).unwrap_err().contains("at most 107 bytes"));
     }
 
     #[test]

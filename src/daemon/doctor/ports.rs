@@ -49,7 +49,9 @@ pub(super) fn range(load: &Load, range: Option<&str>, reuse: Option<&str>) -> Fi
 /// The most connections that may go to one host address, and which; none when no host is known or nothing bounds them.
 fn busiest(load: &Load) -> Option<(u64, String)> {
     let share = load.wanted.map(|wanted| wanted.div_ceil(load.hosts.len().max(1) as u64));
-    let each = load.hosts.iter().filter_map(|(address, max)| {
+    // A socket of this machine takes no port.
+    let tcp = load.hosts.iter().filter(|(address, _)| !address.starts_with("unix:/") && !address.starts_with("unix:@"));
+    let each = tcp.filter_map(|(address, max)| {
         let most = match (*max, share) {
             (Some(max), Some(_)) => max.min(load.wanted.unwrap_or(max)),
             (max, share) => max.or(share)?,

@@ -346,7 +346,7 @@ impl Listeners {
         for listener in old {
             moves.closed += 1;
             moves.unlisten.push(listener.id);
-            moves.lines.push(format!("closing {}", place(&listener)));
+            moves.lines.push(format!("closing {}", listener.place()));
             self.closing.extend(listener.sockets.iter().map(|socket| (listener.addr, socket.watch())));
         }
         moves
@@ -354,6 +354,15 @@ impl Listeners {
 }
 
 impl Listener {
+    /// For log lines.
+    fn place(&self) -> String {
+        let protocol = match self.key.protocol() {
+            Protocol::Tcp => "",
+            Protocol::Udp => " protocol=udp",
+        };
+        format!("service={} addr={}{protocol}", Value(&self.service_name), Value(&self.addr.to_string()))
+    }
+
     /// Takes which PROXY headers it expects. Returns whether these are others.
     fn take_proxy(&mut self, wanted: Option<Expect>) -> bool {
         if self.proxy.as_ref().map(|trust| trust.expect()) == wanted.as_ref() {
@@ -371,7 +380,7 @@ impl Moves {
         let protocol = listener.key.protocol();
         let spec =
             ListenerSpec { id: listener.id, service: listener.service, protocol, addr: listener.addr, proxy, counters };
-        self.lines.push(format!("listening {}", place(listener)));
+        self.lines.push(format!("listening {}", listener.place()));
         self.listen.push((spec, listener.sockets.clone()));
         if is_new {
             self.opened += 1;
@@ -385,7 +394,7 @@ impl Moves {
     /// Gives an open listener other options. Its sockets stay, and with them the clients in their queues.
     fn retune(&mut self, listener: &mut Listener, options: ListenOptions) {
         self.retuned += 1;
-        let place = place(listener);
+        let place = listener.place();
         self.lines.push(format!("retuned {place}"));
         let mut refused = BTreeSet::new();
         // One for all is told once.
@@ -406,7 +415,7 @@ impl Moves {
     /// Lets others connect to an open listener that is a file.
     fn give_rights(&mut self, listener: &mut Listener, rights: Rights) {
         self.retuned += 1;
-        let place = format!("service={} addr={}", Value(&listener.service_name), listener.addr);
+        let place = listener.place();
         self.lines.push(format!("retuned {place}"));
         if let Some(Err(error)) = listener.file.as_ref().map(|file| file.set_rights(rights)) {
             self.warnings.push(format!("retuned {place} without its mode and group: {error}"));
@@ -422,15 +431,6 @@ fn key(service: &str, addr: Endpoint, any_ports: &mut usize) -> Key {
     }
     *any_ports += 1;
     Key::AnyPort { protocol: Protocol::default(), service: service.to_owned(), nth: *any_ports, ip: addr.ip() }
-}
-
-/// A listener in the log.
-fn place(listener: &Listener) -> String {
-    let protocol = match listener.key.protocol() {
-        Protocol::Tcp => "",
-        Protocol::Udp => " protocol=udp",
-    };
-    format!("service={} addr={}{protocol}", Value(&listener.service_name), listener.addr)
 }
 
 /// What the system makes of the rights that a configuration says.

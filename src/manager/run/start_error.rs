@@ -87,7 +87,7 @@ fn hint(address: &str, kind: io::ErrorKind) -> Option<&'static str> {
 pub(super) fn written(address: &Address) -> String {
     match address {
         Address::Socket(addr) => addr.to_string(),
-        Address::Unix(name) => name.to_string(),
+        Address::Unix(name) => Value(&name.to_string()).to_string(),
         Address::Name { host, port } => format!("{}:{port}", Value(host)),
     }
 }

@@ -21,11 +21,8 @@ const LINES: [(&str, &str); 4] = [
          web1:80:100:120:3 web2:80:0:0:1 [fd00::2]",
         include_str!("from_pen/tuned.xml"),
     ),
-    ("pen -dfs -p /run/pen.pid -u pen -B tarpit:80 -F site.conf 80 web1 web2", include_str!("from_pen/lists.xml")),
-    (
-        "pen -h -H -E cert.pem -C 7000 -w /var/www/pen.html -O prio 443 a:443:0:0:0:1 b:443:0:0:0:2",
-        include_str!("from_pen/told.xml"),
-    ),
+    ("pen -dfs -p /run/pen.pid -B tarpit:80 -F site.conf 80 web1 web2", include_str!("from_pen/lists.xml")),
+    ("pen -h -H -E cert.pem -C 7000 -O prio 443 a:443:0:0:0:1 b:443:0:0:0:2", include_str!("from_pen/told.xml")),
 ];
 
 /// In the directory of the files that lines name.

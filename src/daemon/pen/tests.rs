@@ -222,3 +222,13 @@ fn what_pen_refuses_is_refused_with_its_place() {
     assert!(refused("pen --verbose 80 a").starts_with("--verbose: pen has no such option"));
     assert!(refused("pen 80 a:1 -t").starts_with("-t: the value is missing"));
 }
+
+/// Notes that send people to the systemd unit are true as long as director has no flag for it.
+#[test]
+fn no_note_says_that_there_is_nothing_where_a_flag_is() {
+    for (option, flag) in [("-u pen", "user"), ("-j /jail", "chroot"), ("-w w.html", "status-file")] {
+        let is_there = crate::daemon::flags::all().any(|known| known.long == flag);
+        let flags = translated(&format!("pen {option} 80 a:1")).flags;
+        assert_eq!(flags.iter().any(|known| known.starts_with(&format!("--{flag} "))), is_there, "{option}: {flags:?}");
+    }
+}

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::model::outcome::CloseReason;
 use crate::model::snapshot::{Counts, GroupView, HostView, ListenerView, ServiceView, Snapshot};
 use crate::model::status::{AdminState, HostStatus};
+use crate::model::sticky::StickyMode;
 
 /// Values of a reactor that go down as well as up; the others only count.
 const GAUGES: [&str; 5] = ["open", "events_peak", "buffers", "buffers_peak", "pipes"];
@@ -108,6 +109,19 @@ fn groups(text: &mut Text, snapshot: &Snapshot) {
             family.sample("", &labels, flag(group.enabled));
         }
     }
+    let mut each = |name: &str, kind: &str, help: &str, value: fn(&GroupView) -> u64| {
+        let mut family = text.family(name, kind, help);
+        let groups = snapshot.services.iter().flat_map(|service| service.groups.iter().map(move |group| (service, group)));
+        for (service, group) in groups.filter(|(_, group)| group.sticky.rules.mode == StickyMode::Table) {
+            family.sample("", &[("service", service.name.as_str()), ("group", &group.name)], value(group));
+        }
+    };
+    each("director_sticky_clients", "gauge", "Clients that the group's table remembers.", |group| {
+        group.sticky.clients as u64
+    });
+    each("director_sticky_evicted_total", "counter", "Clients forgotten because the table was full.", |group| {
+        group.sticky.evicted
+    });
 }
 
 /// Calls `tell` for every host with its labels.

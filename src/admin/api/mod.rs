@@ -11,6 +11,7 @@ mod routes;
 mod services;
 mod sessions;
 mod status;
+mod sticky;
 mod tell;
 mod users;
 

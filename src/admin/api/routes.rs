@@ -1,7 +1,7 @@
 //! The table of everything that can be asked.
 
 use super::Access::{Change, Look, LookOrLocal, OldChange, Open};
-use super::{Route, ancestors, changes, configs, pages, services, sessions, status, users};
+use super::{Route, ancestors, changes, configs, pages, services, sessions, status, sticky, users};
 use crate::admin::http::Method::{self, Delete, Get, Head, Patch, Post, Put};
 
 macro_rules! routes {
@@ -72,6 +72,9 @@ routes! {
     Patch "/api/v1/services/{service}/groups/{group}/hosts/{host}" Change services::set_host;
     Delete "/api/v1/services/{service}/groups/{group}/hosts/{host}" Change services::remove_host;
     Post "/api/v1/services/{service}/groups/{group}/hosts/{host}/retry" Change services::retry_host;
+    Post "/api/v1/services/{service}/groups/{group}/hosts/{host}/blacklist" Change sticky::blacklist;
+    Get "/api/v1/sticky" Look sticky::list;
+    Delete "/api/v1/sticky" Change sticky::forget;
     Get "/api/v1/sessions" Look sessions::list;
     Delete "/api/v1/sessions" Change sessions::kill;
     Delete "/api/v1/sessions/{session}" Change sessions::kill_one;

@@ -53,7 +53,7 @@ export class GroupView {
     this.#enable = make("button", { type: "button", data: { act: "enable" } }, "Enable");
     this.#enable.addEventListener("click", () => this.#with(enableGroup));
     const menu = menuButton(`Actions for group ${this.#group.name}`, () => {
-      const items = [{ text: "Change scheduler or name…", act: () => this.#with(editGroup) }];
+      const items = [{ text: "Change scheduler, stickiness or name…", act: () => this.#with(editGroup) }];
       if (!this.#group.enabled) items.push({ text: "Enable", act: () => this.#with(enableGroup) });
       items.push({ text: "Add host…", act: () => addHost(this.#service, this.#group.name) }, null);
       items.push({ text: "Remove group…", danger: true, act: () => this.#with(removeGroup) });
@@ -89,7 +89,7 @@ export class GroupView {
     setText(this.#name, group.name);
     setText(this.#badge, group.enabled ? "serves" : "waits");
     setAttribute(this.node, "data-enabled", group.enabled ? "" : null);
-    setText(this.#facts, `${group.scheduler} · ${count(taking)} of ${plural(group.hosts.length, "host")} up`);
+    setText(this.#facts, `${chooses(group)} · ${count(taking)} of ${plural(group.hosts.length, "host")} up`);
     if (this.#enable) setHidden(this.#enable, group.enabled || group.hosts.length === 0);
     const service = this.#service;
     keyed(
@@ -107,4 +107,10 @@ export class GroupView {
   drop() {
     keyed(this.#body, [], String, () => null);
   }
+}
+
+/** How a host is chosen, and how many clients are remembered. */
+function chooses({ scheduler, sticky, sticky_clients: clients, sticky_size: size }) {
+  if (sticky === "hash") return "sticky by hash";
+  return sticky === "table" ? `${scheduler}, sticky · ${count(clients)} of ${plural(size, "client")}` : scheduler;
 }

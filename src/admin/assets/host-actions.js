@@ -78,6 +78,24 @@ export function retryHost(place) {
   return perform(() => change("POST", `${hostPath(place)}/retry`));
 }
 
+/** Gives a host no new clients for a time, which ends by itself. */
+export function blacklistHost(place) {
+  const { service, group, host } = place;
+  const last = `It is the last host of ${service}/${group} that takes clients.`;
+  return ask({
+    title: `Keep new clients from ${host.name}?`,
+    text: ["Its open connections go on. It takes clients again when the time is over.", ...(isLastTaking(place) ? [last] : [])],
+    fields: [{ name: "time", label: "For how long", value: "30s", required: true, hint: "A number with ms, s, m or h." }],
+    label: "Keep out",
+    submit: (values) => change("POST", `${hostPath(place)}/blacklist`, values),
+  });
+}
+
+/** Ends the time for which a host is kept out. */
+export function readmitHost(place) {
+  return perform(() => change("POST", `${hostPath(place)}/blacklist`, { time: "0" }));
+}
+
 /** Takes a host away. */
 export function removeHost(place) {
   const { service, group, host } = place;

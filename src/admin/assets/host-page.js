@@ -71,7 +71,7 @@ export class HostPage {
     this.#place = { ...this.#place, host };
     const { kind, word, detail } = stateOf(host);
     setText(this.#badge, word);
-    setAttribute(this.#badge, "data-level", { up: "good", down: "bad", drain: "warn", idle: "warn", out: "" }[kind]);
+    setAttribute(this.#badge, "data-level", { up: "good", down: "bad", drain: "warn", idle: "warn", kept: "warn", out: "" }[kind]);
     setText(this.#detail, detail);
     this.#updateFacts(host);
     this.#connects.update(host.connects);
@@ -90,6 +90,7 @@ export class HostPage {
       ["Address", host.addr && host.addr !== host.address ? `${host.address} (${host.addr})` : host.address],
       ["Weight", count(host.weight)],
       ["Open", host.max === null ? count(host.open) : `${count(host.open)} of ${count(host.max)}`],
+      ["Turn", turn(host)],
       ["Connections so far", count(host.total)],
       ["Failed", count(host.failed)],
       ["In", bytes(host.bytes_up)],
@@ -105,4 +106,11 @@ export class HostPage {
       setText(this.#values.get(name), value);
     }
   }
+}
+
+/** When it comes into question, and how far for clients whose own host it is. */
+function turn(host) {
+  const parts = [host.abuse ? "for denied clients" : host.emergency ? "for emergencies" : `prio ${host.prio}`];
+  if (host.hard !== null) parts.push(`its own clients up to ${count(host.hard)}`);
+  return parts.join(", ");
 }

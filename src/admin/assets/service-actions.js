@@ -18,6 +18,18 @@ const SCHEDULERS = [
   ["weightr", "random in proportion to weight"],
 ].map(([value, hint]) => ({ value, text: value, hint }));
 
+/** How clients find their host again. */
+const STICKY = {
+  name: "sticky",
+  label: "Clients that come back",
+  type: "choice",
+  options: [
+    ["off", "go where the scheduler sends them"],
+    ["table", "go to the host that a table remembers"],
+    ["hash", "go where their address sends them, the same on every director; the scheduler has no say"],
+  ].map(([value, hint]) => ({ value, text: value, hint })),
+};
+
 const LISTEN_HINT = "127.0.0.1:8080, [::1]:8080, or *:8080 for every IPv4 interface";
 const TIME = "A number with ms, s, m or h.";
 const TIMES = [
@@ -107,19 +119,21 @@ export function addGroup(service) {
     fields: [
       { name: "name", label: "Name", required: true },
       { name: "scheduler", label: "Scheduler", type: "choice", options: SCHEDULERS, value: "roundrobin" },
+      { ...STICKY, value: "off" },
     ],
     label: "Add group",
     submit: (values) => change("POST", path("services", service.name, "groups"), values),
   });
 }
 
-/** Changes the scheduler and the name of a group. */
+/** Changes the scheduler, the stickiness and the name of a group. */
 export function editGroup(service, group) {
-  const before = { scheduler: group.scheduler, name: group.name };
+  const before = { scheduler: group.scheduler, sticky: group.sticky, name: group.name };
   return ask({
     title: `Edit group ${service.name}/${group.name}`,
     fields: [
       { name: "scheduler", label: "Scheduler", type: "choice", options: SCHEDULERS, value: before.scheduler },
+      { ...STICKY, value: before.sticky },
       { name: "name", label: "Name", required: true, value: before.name },
     ],
     label: "Save changes",

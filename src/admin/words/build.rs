@@ -4,10 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::matched::Matched;
 use super::spec::{Spec, Verb};
+use crate::config::time;
 use super::{Client, Does, Form, Misuse, Mode, Shell, View, Wait, Wire, place, search};
 use crate::model::change::{Attributes, Change, GroupRef, HostRef};
 use crate::model::command::{Command, SessionSearch, Source, Target};
+use crate::model::limits::BLACKLIST;
 use crate::model::scheduler::SchedulerKind;
+use crate::model::sticky::StickySearch;
 
 /// What the words of this command ask for.
 pub(super) fn build(spec: &Spec, mut words: Matched) -> Result<Does, Misuse> {
@@ -38,6 +41,9 @@ pub(super) fn build(spec: &Spec, mut words: Matched) -> Result<Does, Misuse> {
         | Verb::ConfigConfirm
         | Verb::ConfigGoback => configuration(spec.verb, w),
         Verb::Drain => drain(w),
+        Verb::Blacklist => blacklist(w).map(plain),
+        Verb::StickyList => Ok(plain(Command::Sticky(sticky(w)?))),
+        Verb::StickyClear => forget(w).map(plain),
         Verb::Retry => Ok(plain(Command::Retry(place::host(&w.one())?))),
         Verb::Kill => kill(w).map(|target| plain(Command::Kill(target))),
         Verb::LogLevel => Ok(plain(Command::LogLevel(w.one()))),
@@ -168,9 +174,11 @@ fn group(verb: Verb, w: &mut Matched) -> Result<Does, Misuse> {
         Verb::Enable => Change::EnableGroup { group },
         Verb::Scheduler => {
             let name = w.one();
-            if SchedulerKind::from_name(&name).is_none() {
+            // Options behind it are for the configuration to judge.
+            let kind = name.split(',').next().unwrap_or_default().trim();
+            if SchedulerKind::from_name(kind).is_none() {
                 let names = SchedulerKind::ALL.map(SchedulerKind::name);
-                let near = crate::config::closest(&name, names);
+                let near = crate::config::closest(kind, names);
                 let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
                 let known = names.join(", ");
                 return Err(Misuse::new(format!("unknown scheduler {name:?}, expected one of {known}{hint}")));
@@ -261,6 +269,28 @@ fn kill(w: &Matched) -> Result<Target, Misuse> {
     let expected = || Misuse::new("expected a session such as 0-17-9234, or client=…, host=…, service=… or local=…");
     let search = search::search(&pairs.ok_or_else(expected)?)?;
     Ok(Target::All(SessionSearch { limit: 0, ..search }))
+}
+
+fn blacklist(w: &mut Matched) -> Result<Command, Misuse> {
+    let host = place::host(&w.one())?;
+    let read = |text: String| time(&text).map_err(|what| Misuse::new(format!("T {text:?}: {what}")));
+    let time = w.maybe().map_or(Ok(BLACKLIST), read)?;
+    Ok(Command::Blacklist { host, time })
+}
+
+fn forget(w: &mut Matched) -> Result<Command, Misuse> {
+    let is_all = w.has("all");
+    let search = StickySearch { limit: 0, ..sticky(w)? };
+    match (is_all, search == StickySearch::default()) {
+        (true, true) | (false, false) => Ok(Command::Forget(search)),
+        (true, false) => Err(Misuse::new("--all beside what tells clients, expected one or the other")),
+        (false, true) => Err(Misuse::new("expected SERVICE/GROUP, client=…, host=…, service=…, group=… or --all")),
+    }
+}
+
+fn sticky(w: &mut Matched) -> Result<StickySearch, Misuse> {
+    let group = w.maybe().map(|word| place::group(&word)).transpose()?;
+    search::sticky(group, &w.pairs)
 }
 
 fn shell(name: &str) -> Result<Shell, Misuse> {

@@ -149,7 +149,8 @@ fn pairs_of(pairs: Pairs, last: &str, names: &Names) -> Vec<Candidate> {
         "scheduler" => Kind::Scheduler,
         "state" => Kind::Of(&["up", "drain", "down"]),
         "access" => Kind::Of(&["full", "readonly"]),
-        "fastopen" | "quick-ack" => Kind::Of(&["true", "false"]),
+        "fastopen" | "quick-ack" | "stubborn" | "fail-back" | "emergency" | "abuse" => Kind::Of(&["true", "false"]),
+        "sticky" => Kind::Of(&["off", "table", "hash"]),
         _ => return Vec::new(),
     };
     let texts = words_of(kind, names, false).into_iter();

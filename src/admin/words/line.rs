@@ -6,6 +6,7 @@ use super::search;
 use crate::config::show_time;
 use crate::model::change::{Attributes, Change};
 use crate::model::command::{Command, Source, Target};
+use crate::model::sticky::StickySearch;
 
 /// The line that [`super::parse`] reads as this command. None for what has none: several changes are several lines, and a
 /// configuration's text is a block.
@@ -35,8 +36,12 @@ pub fn to_line(command: &Command) -> Option<String> {
         Command::Sessions(search) => Some(with("sessions", &[], search::pairs(search))),
         Command::Kill(Target::One(name)) => line(&["kill", &name.to_string()]),
         Command::Kill(Target::All(search)) => Some(with("kill", &[], search::pairs(search))),
-        // The prompt has no words for these.
-        Command::Sticky(_) | Command::Forget(_) | Command::Blacklist { .. } => None,
+        Command::Sticky(search) => Some(with("sticky list", &[], search::sticky_pairs(search))),
+        Command::Forget(search) if *search == StickySearch::default() => line(&["sticky", "clear", "--all"]),
+        Command::Forget(search) => Some(with("sticky clear", &[], search::sticky_pairs(search))),
+        Command::Blacklist { host, time } => {
+            Some(with("blacklist", &[&show_host(host), &show_time(*time)], Vec::new()))
+        }
         Command::Events { after } => Some(with("events", &[], vec![format!("after={after}")])),
         Command::LogLevel(level) => Some(with("log level", &[level], Vec::new())),
         Command::ReopenLog => line(&["log", "reopen"]),

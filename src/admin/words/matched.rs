@@ -23,12 +23,15 @@ impl Matched {
         let mut matched =
             Self { ones: Vec::new().into_iter(), maybe: None, pairs: Vec::new(), rest: Vec::new(), flags };
         let mut ones = Vec::new();
+        let takes_pairs = spec.args.iter().any(|arg| matches!(arg, Arg::Pairs(_)));
         for arg in spec.args {
             match arg {
                 Arg::One(name, _) => {
                     let word = words.next();
                     ones.push(word.ok_or_else(|| Misuse::new(format!("{name} is missing; usage: {}", spec.usage())))?);
                 }
+                // What may be left out is no pair where pairs follow.
+                Arg::Maybe(..) if takes_pairs && words.as_slice().first().is_some_and(|word| word.contains('=')) => {}
                 Arg::Maybe(..) => matched.maybe = words.next(),
                 Arg::Pairs(_) => matched.pairs = words.by_ref().map(|word| pair(&word)).collect::<Result<_, _>>()?,
                 Arg::Rest(_) => matched.rest = words.by_ref().collect(),

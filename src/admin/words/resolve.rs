@@ -40,7 +40,10 @@ fn resolve_command(config: &Config, command: &mut Command) -> Result<(), Refusal
             Change::SetHost { host, .. } | Change::RemoveHost { host } => resolve_host(config, host),
             _ => Ok(()),
         }),
-        Command::Retry(host) => resolve_host(config, host),
+        Command::Retry(host) | Command::Blacklist { host, .. } => resolve_host(config, host),
+        Command::Sticky(search) | Command::Forget(search) => {
+            search.host.as_mut().map_or(Ok(()), |host| resolve_host(config, host))
+        }
         Command::Sessions(search) | Command::Kill(Target::All(search)) => {
             search.host.as_mut().map_or(Ok(()), |host| resolve_host(config, host))
         }

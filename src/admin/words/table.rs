@@ -16,9 +16,11 @@ const OF_SERVICE: Arg = Arg::Pairs(Pairs::Element("service", &[]));
 const OF_NEW_SERVICE: Arg = Arg::Pairs(Pairs::Element("service", &["name"]));
 const OF_LISTENER: Arg = Arg::Pairs(Pairs::Element("listen", &[]));
 const OF_NEW_LISTENER: Arg = Arg::Pairs(Pairs::Element("listen", &["ip"]));
+const OF_GROUP_IF_ANY: Arg = Arg::Maybe("SERVICE/GROUP", Kind::Group);
 const OF_USER: Arg = Arg::Pairs(Pairs::Element("user", &[]));
 const OF_NEW_USER: Arg = Arg::Pairs(Pairs::Element("user", &["name"]));
 const OF_SESSION: Arg = Arg::Pairs(Pairs::Of(&super::search::NAMES));
+const OF_CLIENT: Arg = Arg::Pairs(Pairs::Of(&super::search::STICKY_NAMES));
 const OF_MANAGER: Arg =
     Arg::Pairs(Pairs::Of(&["rise", "fall", "checktime", "host-check", "heartbeat", "config-check"]));
 const FILE: Arg = Arg::One("FILE", Kind::File);
@@ -75,6 +77,8 @@ const LOOK: &[Spec] = &[
     ),
     look("whois", &[Arg::One("ADDRESS:PORT", Kind::Text)], Verb::Whois, "the client behind a connection to a host")
         .more("ADDRESS:PORT is what the host sees as its client. The answer is the client's address and port."),
+    look("sticky list", &[OF_GROUP_IF_ANY, OF_CLIENT], Verb::StickyList, "the clients that tables remember")
+        .more("client=ADDRESS, host=HOST, service=SERVICE, group=GROUP, limit=N (100). See sticky in the file."),
     look("events", &[Arg::Pairs(Pairs::Of(&["after"]))], Verb::Events, "what happened, the latest last")
         .flags(&[Flag { name: "follow", value: Value::None, help: "go on with what happens from now on" }])
         .more("after=N: only what came after the event with this number."),
@@ -97,6 +101,11 @@ const HOSTS: &[Spec] = &[
     change("up", &[HOST], Verb::Up, "let a host serve that was drained or put down"),
     change("down", &[HOST], Verb::Down, "take a host out of service, without probes; its connections go on"),
     change("retry", &[HOST], Verb::Retry, "take a failed host back now, without a probe"),
+    change("blacklist", &[HOST, Arg::Maybe("T", Kind::Text)], Verb::Blacklist, "give a host no new connections for T")
+        .more("Without T for 30 s; 0 ends it, and so does \"retry\". Connections go on. The time ends by itself."),
+    change("sticky clear", &[OF_GROUP_IF_ANY, OF_CLIENT], Verb::StickyClear, "forget clients that tables remember")
+        .flags(&[Flag { name: "all", value: Value::None, help: "all of all tables" }])
+        .more("As in \"sticky list\". The scheduler chooses for them anew; their connections go on."),
     change("kill", &[Arg::Rest("SESSION|client=…|host=…|service=…|local=")], Verb::Kill, "cut connections")
         .more("SESSION is a name from \"sessions\"; otherwise all that match are cut. Both sides see a reset."),
 ];

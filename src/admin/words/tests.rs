@@ -9,6 +9,7 @@ use super::*;
 use crate::model::change::{Attributes, Change, GroupRef};
 use crate::model::command::{SessionSearch, Source, Target};
 use crate::model::session::SessionName;
+use crate::model::sticky::StickySearch;
 
 fn does(line: &str) -> Does {
     parse(line).unwrap_or_else(|misuse| panic!("{line}: {misuse}")).does
@@ -44,6 +45,24 @@ fn shorthands_are_the_changes_they_stand_for() {
 }
 
 #[test]
+fn remembered_clients_and_blacklists_have_words() {
+    let of_group = StickySearch { service: Some("web".into()), group: Some("blue".into()), ..StickySearch::default() };
+    let plain = |command| Does::Command(command, View::Plain);
+    assert_eq!(does("sticky list"), plain(Command::Sticky(StickySearch::default())));
+    assert_eq!(does("sticky list web/blue"), plain(Command::Sticky(of_group.clone())));
+    let client = StickySearch { client: Some("::1".into()), ..of_group };
+    assert_eq!(does("sticky clear web/blue client=::1"), plain(Command::Forget(client)));
+    assert_eq!(does("sticky clear --all"), plain(Command::Forget(StickySearch::default())));
+    let host = || HostRef { service: String::new(), group: None, host: "a".into() };
+    let blacklist = |secs| plain(Command::Blacklist { host: host(), time: Duration::from_secs(secs) });
+    assert_eq!((does("blacklist a 2m"), does("blacklist a 0")), (blacklist(120), blacklist(0)));
+    assert_eq!(does("blacklist a"), blacklist(30));
+    let group = GroupRef { service: "web".into(), group: "blue".into() };
+    let attributes = Attributes::new([("scheduler", "leastconns,sticky")]);
+    assert_eq!(only_change("scheduler web/blue leastconns,sticky"), Change::SetGroup { group, attributes });
+}
+
+#[test]
 fn misuse_says_what_was_meant() {
     assert_eq!(misuse("wieght a 3"), "unknown command \"wieght\"; did you mean weight?");
     assert_eq!(
@@ -59,6 +78,11 @@ fn misuse_says_what_was_meant() {
     assert!(misuse("sessions cleint=::1").ends_with("did you mean client=…?"));
     assert!(misuse("kill").contains("expected a session such as 0-17-9234"));
     assert!(misuse("").contains("try help"));
+    assert!(misuse("sticky clear").contains("or --all"));
+    assert!(misuse("sticky clear --all client=::1").contains("one or the other"));
+    assert!(misuse("sticky list web/blue group=green").contains("one or the other"));
+    assert!(misuse("sticky list cleint=::1").ends_with("did you mean client=…?"));
+    assert!(misuse("blacklist a soon").contains("expected a whole number"));
     assert!(misuse("config diff --api=old").contains("--api=pydir"));
     assert!(misuse("drain a --deadline soon").contains("expected a whole number"));
 }
@@ -167,6 +191,16 @@ fn session_search() -> impl Strategy<Value = SessionSearch> {
     })
 }
 
+fn sticky_search() -> impl Strategy<Value = StickySearch> {
+    (of(name()), of(name()), of(name()), of(host())).prop_map(|(service, group, client, host)| StickySearch {
+        service,
+        group,
+        client,
+        host,
+        limit: 0,
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let confirm = || of((1..10_000_000_u64).prop_map(Duration::from_millis));
     let session = (any::<u16>(), any::<u32>(), any::<u32>());
@@ -184,6 +218,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (session_search(), 0..9_usize).prop_map(|(search, limit)| Command::Sessions(SessionSearch { limit, ..search })),
         1 => one.prop_map(|name| Command::Kill(Target::One(name))),
         1 => all.prop_map(|search| Command::Kill(Target::All(search))),
+        1 => (sticky_search(), 0..9_usize).prop_map(|(search, limit)| Command::Sticky(StickySearch { limit, ..search })),
+        1 => sticky_search().prop_map(Command::Forget),
+        1 => (host(), 0..10_000_000_u64)
+            .prop_map(|(host, millis)| Command::Blacklist { host, time: Duration::from_millis(millis) }),
         1 => any::<u64>().prop_map(|after| Command::Events { after }),
         1 => name().prop_map(Command::LogLevel),
     ]

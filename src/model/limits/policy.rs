@@ -1,5 +1,7 @@
 //! Bounds of how clients find their host again, and of the order in which hosts come into question.
 
+use std::time::Duration;
+
 /// Clients that a group's table remembers unless it is told another number.
 pub const STICKY_SIZE: u32 = 2048;
 /// Most clients that a table can be told to remember: half a gigabyte of them.
@@ -14,6 +16,8 @@ pub const STICKY_WALK: usize = 64;
 pub const STICKY_PREFIX_V4: u8 = 32;
 /// As [`STICKY_PREFIX_V4`], of an IPv6 address: those of the network that a customer has.
 pub const STICKY_PREFIX_V6: u8 = 64;
+/// How long the command `blacklist` keeps a host out that says no time; pen's default.
+pub const BLACKLIST: Duration = Duration::from_secs(30);
 /// Largest `prio` of a host.
 pub const PRIO_MAX: u32 = 65_535;
 /// Levels of a group, by their `prio`, that have a position of round robin of their own; those above share them.

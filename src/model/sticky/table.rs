@@ -79,6 +79,13 @@ impl StickyTable {
         self.size
     }
 
+    /// Bytes that it takes at most, which it does when it is full.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let shards: usize = (0..self.parts.len()).map(|part| self.lock(part).bytes()).sum();
+        shards + size_of_val(self.parts.as_slice()) + size_of_val(self.oldest.as_slice())
+    }
+
     /// Clients.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -192,7 +199,8 @@ impl StickyTable {
         }
     }
 
-    /// A table of another size with the same clients, as many as fit, those that were used last.
+    /// A table of another size with the same clients, as many as fit, those that were used last. It goes on
+    /// counting those that are forgotten.
     #[must_use]
     pub fn resized(&self, size: u32) -> Self {
         let mut entries = Vec::with_capacity(self.len());
@@ -202,6 +210,7 @@ impl StickyTable {
         for Entry { client, known, used } in entries.split_off(entries.len().saturating_sub(new.size)) {
             new.set(used, client, known);
         }
+        new.evicted.store(self.evicted(), Relaxed);
         new
     }
 

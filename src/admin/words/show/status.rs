@@ -6,6 +6,7 @@ use super::paint::{self, Paint, Table, Tone, bytes, latency, number, span};
 use crate::model::outcome::CloseReason;
 use crate::model::snapshot::{GroupView, HostView, ServiceView, Snapshot, UserView};
 use crate::model::status::{AdminState, HostStatus};
+use crate::model::sticky::StickyMode;
 
 const HOST_TITLES: [&str; 13] = [
     "HOST", "ADDRESS", "STATE", "FOR", ">WEIGHT", ">MAX", ">OPEN", ">TOTAL", ">FAILED", ">IN", ">OUT", ">CONNECT",
@@ -83,7 +84,13 @@ fn not_finished(service: &ServiceView) -> Option<String> {
 }
 
 fn group_title(group: &GroupView, paint: Paint) -> String {
-    let text = format!("group {}  {}", group.name, group.scheduler);
+    let sticky = match group.sticky.rules.mode {
+        StickyMode::Off => String::new(),
+        StickyMode::Table => format!(",sticky  clients {} of {}", group.sticky.clients, group.sticky.rules.size),
+        StickyMode::Hash => String::from("  sticky by hash"),
+    };
+    let stubborn = if group.stubborn { "  stubborn" } else { "" };
+    let text = format!("group {}  {}{sticky}{stubborn}", group.name, group.scheduler);
     let empty = if group.hosts.is_empty() { "  no host" } else { "" };
     if group.enabled {
         format!("  {text}  {}{empty}", paint.tone(Tone::Good, "serves"))
@@ -105,14 +112,18 @@ pub(crate) fn state(status: HostStatus, admin: AdminState) -> (Tone, &'static st
 
 fn host_cells(host: &HostView) -> Vec<(Tone, String)> {
     let plain = |text: String| (Tone::Plain, text);
-    let word = state(host.status, host.admin);
+    let word = match (state(host.status, host.admin), host.blacklisted) {
+        ((Tone::Good, _), Some(_)) => (Tone::Odd, "blacklisted"),
+        (word, _) => word,
+    };
     let address = match host.addr {
         Some(addr) if addr.to_string() != host.address => format!("{} = {addr}", host.address),
         Some(_) | None => host.address.clone(),
     };
     let failed = if host.failed > 0 { Tone::Odd } else { Tone::Plain };
     let lasted = if host.lasted == Duration::ZERO { String::new() } else { span(host.lasted) };
-    let why = if host.status == HostStatus::Up { String::new() } else { why(host) };
+    let left = host.blacklisted.map_or_else(String::new, |left| format!("for {} more", span(left)));
+    let why = if host.status == HostStatus::Up { left } else { why(host) };
     vec![
         (Tone::Strong, host.name.clone()),
         plain(address),

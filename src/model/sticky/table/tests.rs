@@ -69,6 +69,15 @@ fn clients_of_a_host_are_forgotten_and_others_are_not() {
 }
 
 #[test]
+fn million_clients_take_less_than_a_hundred_megabytes_and_few_take_little() {
+    let bytes = |size| StickyTable::new(size).bytes();
+    assert!(bytes(1_000_000) <= 55_000_000, "{}", bytes(1_000_000));
+    assert!(bytes(2048) <= 200_000, "{}", bytes(2048));
+    assert!(bytes(1) <= 1000, "{}", bytes(1));
+    assert!(bytes(crate::model::limits::STICKY_SIZE_MAX) <= 520_000_000);
+}
+
+#[test]
 fn smaller_table_keeps_those_that_were_used_last() {
     let table = StickyTable::new(5000);
     for number in 0..5000 {
@@ -79,6 +88,8 @@ fn smaller_table_keeps_those_that_were_used_last() {
     assert!((4900..5000).all(|number| small.peek(client(number)).is_some()));
     let large = small.resized(9000);
     assert_eq!((large.len(), large.size()), (100, 9000));
+    small.set(at(9000), client(9000), at_home(1));
+    assert_eq!(small.resized(200).evicted(), 1, "who was forgotten for room stays counted");
 }
 
 #[test]

@@ -111,7 +111,8 @@ fn groups(text: &mut Text, snapshot: &Snapshot) {
     }
     let mut each = |name: &str, kind: &str, help: &str, value: fn(&GroupView) -> u64| {
         let mut family = text.family(name, kind, help);
-        let groups = snapshot.services.iter().flat_map(|service| service.groups.iter().map(move |group| (service, group)));
+        let groups =
+            snapshot.services.iter().flat_map(|service| service.groups.iter().map(move |group| (service, group)));
         for (service, group) in groups.filter(|(_, group)| group.sticky.rules.mode == StickyMode::Table) {
             family.sample("", &[("service", service.name.as_str()), ("group", &group.name)], value(group));
         }

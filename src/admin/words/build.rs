@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::matched::Matched;
 use super::spec::{Spec, Verb};
-use crate::config::time;
 use super::{Client, Does, Form, Misuse, Mode, Shell, View, Wait, Wire, place, search};
+use crate::config::time;
 use crate::model::change::{Attributes, Change, GroupRef, HostRef};
 use crate::model::command::{Command, SessionSearch, Source, Target};
 use crate::model::limits::BLACKLIST;

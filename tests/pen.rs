@@ -8,6 +8,8 @@
 mod addresses;
 #[path = "pen/balancer.rs"]
 mod balancer;
+#[path = "pen/control.rs"]
+mod control;
 #[path = "pen/failover.rs"]
 mod failover;
 #[path = "pen/limits.rs"]

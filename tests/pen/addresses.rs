@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 
-use super::balancer::{self, Balancer, connect};
+use super::balancer::{self, Balancer};
 use super::line::Line;
 use super::{hosts, same};
 use crate::support::scratch::Scratch;
@@ -52,7 +52,7 @@ fn row_34_clients_of_one_ipv6_network() {
     let client = |number: u16| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, number, number / 7, 0, 0, 0, 1));
     let told = |balancer: &Balancer, count: u16| -> (usize, Vec<usize>) {
         netns.run(|| {
-            let ask = |number| connect(client(number), balancer.addr()).read_text().0;
+            let ask = |number| Client::connect_from(client(number), balancer.addr()).read_text().0;
             let first: Vec<String> = (0..count).map(ask).collect();
             let again: Vec<String> = (0..count).rev().map(ask).collect();
             let moved = first.iter().zip(again.iter().rev()).filter(|(first, again)| first != again).count();

@@ -1,7 +1,7 @@
 //! A running balancer, Director or pen, with the same questions to both.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -99,7 +99,7 @@ impl Balancer {
     /// A client of its own for every number: from 127.0.0.`number`, and 127.0.`number / 256`.…
     pub(crate) fn client(&self, number: u16) -> Client {
         let [third, last] = number.to_be_bytes();
-        connect(Ipv4Addr::new(127, 0, third, last).into(), self.addr)
+        Client::connect_from(Ipv4Addr::new(127, 0, third, last).into(), self.addr)
     }
 
     /// The name of the server that served a client from there; empty when none did.
@@ -198,17 +198,6 @@ impl Balancer {
             }
         }
     }
-}
-
-/// Connects from this address. A client that is reset at once learns it from connect or from its first read.
-pub(crate) fn connect(from: IpAddr, to: SocketAddr) -> Client {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
-    // Of a network that is not configured, but routed here.
-    let free = if to.is_ipv4() { socket.set_freebind_v4(true) } else { socket.set_freebind_v6(true) };
-    free.expect("allow any address");
-    socket.bind(&SocketAddr::new(from, 0).into()).expect("bind the client's address");
-    let _ = socket.connect_timeout(&to.into(), PATIENCE);
-    std::net::TcpStream::from(socket).into()
 }
 
 /// The names of the servers by their first appearance: `0`, `1`, …; `-` where there was none.

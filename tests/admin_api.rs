@@ -137,6 +137,53 @@ fn sessions_are_listed_and_cut() {
 }
 
 #[test]
+fn remembered_clients_are_listed_and_forgotten_and_hosts_are_kept_out() {
+    let hosts = ["a", "b"].map(|name| Host::serve(name, scripts::tell_name()));
+    let (director, addr) = start(&[&hosts[0], &hosts[1]]);
+    done(addr, "PATCH", "services/web/groups/g", &json!({"scheduler": "roundrobin,sticky"}));
+    let tell = || Client::connect(director.addr()).read_text().0;
+    let first = tell();
+    assert_eq!(tell(), first, "it comes back");
+    let list = look(addr, "sticky?service=web&group=g&client=127.0.0.1");
+    assert_eq!(
+        (list["total"].as_u64(), list["clients"][0]["host"].as_str()),
+        (Some(1), Some(first.as_str())),
+        "{list}"
+    );
+    assert_eq!(look(addr, "sticky?client=127.0.0.2")["total"], 0);
+    let group = look(addr, "services/web/groups/g");
+    assert_eq!((&group["sticky"], &group["sticky_clients"]), (&json!("table"), &json!(1)), "{group}");
+    let metrics = send(addr, "GET", "/metrics", &[ROOT], "").body;
+    assert!(metrics.contains("director_sticky_clients{service=\"web\",group=\"g\"} 1\n"), "{metrics}");
+    let other = if first == "a" { "b" } else { "a" };
+    let blacklist = format!("services/web/groups/g/hosts/{first}/blacklist");
+    done(addr, "POST", &blacklist, &json!({"time": "1h"}));
+    let host = look(addr, &format!("services/web/groups/g/hosts/{first}"))[0].clone();
+    assert!(host["blacklisted_ms"].as_u64() > Some(3_500_000), "{host}");
+    assert_eq!(tell(), other, "its own host is kept out");
+    done(addr, "POST", &blacklist, &json!({"time": 0}));
+    assert_eq!(tell(), other, "it stays");
+    done(addr, "POST", &blacklist, &Value::Null);
+    for (method, path, body, status) in [
+        ("DELETE", "sticky", Value::Null, 400),
+        ("DELETE", "sticky?client=10.9.9.9", Value::Null, 404),
+        ("GET", "sticky?service=nobody", Value::Null, 404),
+        ("GET", "sticky?host=a", Value::Null, 400),
+        ("GET", "sticky?client=nobody", Value::Null, 400),
+        ("POST", &blacklist, json!({"time": "soon"}), 400),
+        ("POST", &blacklist, json!({"tine": "1s"}), 400),
+        ("POST", "services/web/groups/g/hosts/nobody/blacklist", Value::Null, 404),
+    ] {
+        let answer = ask(addr, method, path, &body);
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+    }
+    let forgotten = ask(addr, "DELETE", &format!("sticky?service=web&host={other}"), &Value::Null);
+    assert_eq!(forgotten.json(), json!({"forgotten": 1}), "{forgotten:?}");
+    assert_eq!(look(addr, "sticky")["total"], 0);
+    director.finish();
+}
+
+#[test]
 fn metrics_are_well_formed_and_count_what_clients_did() {
     let only = Host::serve("a", scripts::tell_name());
     let (director, addr) = start(&[&only]);

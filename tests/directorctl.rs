@@ -71,6 +71,31 @@ fn drain_waits_until_the_last_client_has_left_or_the_deadline_is_over() {
 }
 
 #[test]
+fn remembered_clients_are_listed_and_cleared_and_a_host_is_kept_out_for_a_time() {
+    let hosts = ["a", "b"].map(|name| Host::serve(name, scripts::tell_name()));
+    let site = Site::start(&elements(&[&hosts[0], &hosts[1]]));
+    site.ctl(&["scheduler", "web/g", "roundrobin,sticky"]).good();
+    let tell = || Client::connect(site.director.addr()).read_text().0;
+    assert_eq!([tell(), tell()], ["a", "a"]);
+    let list = site.ctl(&["sticky", "list", "web/g", "client=127.0.0.1"]).good();
+    assert!(list.contains("127.0.0.1  web/g/a"), "{list}");
+    assert_eq!(site.json(&["sticky", "list", "host=b"])["total"], 0);
+    site.ctl(&["sticky", "clear"]).failed(2);
+    assert!(site.ctl(&["sticky", "clear", "host=a"]).good().contains("1 forgotten"));
+    site.ctl(&["sticky", "clear", "--all"]).failed(4);
+    assert_eq!([tell(), tell()], ["b", "b"], "the scheduler has chosen anew");
+    site.ctl(&["blacklist", "b", "1h"]).good();
+    let hosts = site.ctl(&["hosts"]).good();
+    assert!(hosts.contains("blacklisted") && hosts.contains("more"), "{hosts}");
+    assert_eq!(tell(), "a");
+    site.ctl(&["blacklist", "b", "0"]).good();
+    assert!(!site.ctl(&["hosts"]).good().contains("blacklisted"));
+    let status = site.ctl(&["status"]).good();
+    assert!(status.contains("roundrobin,sticky  clients 1 of 2048"), "{status}");
+    site.director.finish();
+}
+
+#[test]
 fn batch_is_done_whole_or_not_at_all() {
     let hosts = ["a", "b"].map(|name| Host::serve(name, scripts::tell_name()));
     let site = Site::start(&elements(&[&hosts[0]]));

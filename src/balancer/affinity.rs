@@ -46,16 +46,20 @@ impl Service {
     }
 
     /// Takes a place at the client's own host, if it can take it now. Returns its slot.
+    ///
+    /// A client whose home was merely suspected goes home as soon as that is over. One that is not to fail back loses a
+    /// home that turned out to be down.
     pub(super) fn choose_own(&mut self, belongs: &Belongs, wish: &Wish<'_>, is_queued: bool) -> Option<u32> {
         let Remembered { host, home } = belongs.seen?;
-        if self.spec.sticky.fail_back
-            && home != host
-            && let Some(slot) = self.pool.choose_own(home, wish, is_queued)
-        {
-            self.remember(wish.now, belongs, slot);
-            return Some(slot);
+        if home == host {
+            return self.pool.choose_own(host, wish, is_queued);
         }
-        self.pool.choose_own(host, wish, is_queued)
+        let at_home = self.pool.choose_own(home, wish, is_queued);
+        let slot = at_home.or_else(|| self.pool.choose_own(host, wish, is_queued))?;
+        if at_home.is_some() || !(self.spec.sticky.fail_back || self.pool.is_up(home)) {
+            self.remember(wish.now, belongs, slot);
+        }
+        Some(slot)
     }
 
     /// Remembers the host in this slot, where the client has a place now, before it has accepted: so that connections
@@ -76,14 +80,16 @@ impl Service {
     }
 
     /// The host that a client has moved to has accepted it, or not: it stays there, or the attempt is forgotten. A client
-    /// that fails back keeps its home.
-    pub(super) fn end_move(&self, now: Moment, client: SocketAddr, has_accepted: bool) {
+    /// that fails back keeps its home, and so does one whose home is up, has room and did not fail this client: others may
+    /// have found it slow for a moment.
+    fn end_move(&self, now: Moment, client: SocketAddr, tried: &[HostId], has_accepted: bool) {
         let Some(table) = &self.spec.table else { return };
         let network = self.spec.sticky.prefixes.network(client.ip());
         let Some(Remembered { host, home }) = table.peek(network) else { return };
         if !has_accepted {
             table.set(now, network, Remembered { host: home, home });
-        } else if !self.spec.sticky.fail_back {
+        } else if !(self.spec.sticky.fail_back || self.pool.is_ready_but_for_suspicion(home) && !tried.contains(&home))
+        {
             table.set(now, network, Remembered { host, home: host });
         }
     }
@@ -120,8 +126,8 @@ impl<T> Balancer<T> {
     pub(super) fn end_move(&mut self, now: Moment, key: Key, has_accepted: bool) {
         let Some(session) = self.session_mut(key).filter(|session| session.has_moved) else { return };
         session.has_moved = false;
-        let (service, client) = (session.service as usize, session.client);
-        self.services[service].end_move(now, client, has_accepted);
+        let session = &self.sessions[key.slot as usize];
+        self.services[session.service as usize].end_move(now, session.client, session.tried(), has_accepted);
     }
 
     /// Whether those behind this one in the queue may find a place where it does not.

@@ -18,6 +18,7 @@ use crate::model::role::{Level, Role};
 use crate::model::rotation::Rotation;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::service::{HostSpec, ServiceSpec};
+use crate::model::status::HostStatus;
 use crate::model::sticky::StickyMode;
 
 fn slots_of(hosts: &Slab<Host>) -> BTreeMap<HostId, u32> {
@@ -185,6 +186,17 @@ impl Pool {
     pub(super) fn is_wanted(&self, id: HostId, roles: &[Role]) -> bool {
         let host = self.slot(id).map(|slot| &self.hosts[slot as usize]);
         host.is_some_and(|host| host.weight > 0 && roles.contains(&host.level.role))
+    }
+
+    /// Whether this host is listed, wanted and not known to be down.
+    pub(super) fn is_up(&self, id: HostId) -> bool {
+        let host = self.slot(id).map(|slot| &self.hosts[slot as usize]);
+        host.is_some_and(|host| host.weight > 0 && host.status == HostStatus::Up)
+    }
+
+    /// Whether this host could take clients if nobody suspected it.
+    pub(super) fn is_ready_but_for_suspicion(&self, id: HostId) -> bool {
+        self.is_up(id) && self.slot(id).is_some_and(|slot| !self.hosts[slot as usize].is_full())
     }
 
     /// Whether this host is in the list.

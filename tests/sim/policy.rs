@@ -17,7 +17,7 @@ impl World {
         // A client that may have been forgotten meanwhile has none.
         let table = spec.table.as_ref().filter(|_| spec.sticky.ttl.is_zero())?;
         let known = table.peek(spec.sticky.prefixes.network(client.ip()))?;
-        let home = spec.hosts.iter().find(|host| host.id == known.home && spec.sticky.fail_back);
+        let home = spec.hosts.iter().find(|host| host.id == known.home);
         let home = home.filter(|home| self.could_take_own(home));
         Some([home.map_or(known.host, |home| home.id), known.host])
     }

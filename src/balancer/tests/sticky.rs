@@ -69,6 +69,24 @@ fn client_whose_host_fails_moves_and_stays_with_the_new_one() {
 }
 
 #[test]
+fn client_of_a_host_that_others_suspect_is_elsewhere_until_that_is_over() {
+    let mut spec = with_table(&[1, 1, 1]);
+    let mut balancer = balancer(&spec);
+    assert_eq!(goes_to(&mut balancer, at(0), 1), 0);
+    spec.hosts[0].counters.suspect(at(1), at(5000));
+    assert_eq!([2, 3].map(|millis| goes_to(&mut balancer, at(millis), 1)), [1, 1], "at one host meanwhile");
+    spec.hosts[0].counters.clear_suspicion();
+    assert_eq!([4, 5].map(|millis| goes_to(&mut balancer, at(millis), 1)), [0, 0], "it only was slow");
+    spec.hosts[0].counters.suspect(at(6), at(5006));
+    let other = goes_to(&mut balancer, at(7), 1);
+    assert_ne!(other, 0);
+    balancer.apply(next_generation(&mut spec, |spec| spec.hosts[0].status = HostStatus::Down));
+    assert_eq!(goes_to(&mut balancer, at(8), 1), other);
+    balancer.apply(next_generation(&mut spec, |spec| spec.hosts[0].status = HostStatus::Up));
+    assert_eq!(goes_to(&mut balancer, at(6000), 1), other, "its old host was down, and it stays");
+}
+
+#[test]
 fn client_whom_nobody_took_is_remembered_where_it_was() {
     let spec = with_table(&[1, 1, 1]);
     let mut balancer = balancer(&spec);

@@ -44,6 +44,9 @@ fn clients(list: &StickyList) -> Vec<String> {
         let StickyClient { client, service, group, host, addr, idle, .. } = known;
         format!("{client}  {service}/{group}/{host} {addr}  idle {}", span(*idle))
     };
+    if list.total == 0 {
+        return vec![String::from("no client is remembered that matches")];
+    }
     let mut lines: Vec<String> = list.clients.iter().map(line).collect();
     if let Some(more @ 1..) = list.total.checked_sub(list.clients.len()) {
         lines.push(format!("… and {more} more"));

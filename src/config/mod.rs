@@ -26,6 +26,7 @@
 //! [`rewrite()`] is the way back into a text that people have written, and [`save`] into its file.
 
 mod attributes;
+mod blank;
 mod change;
 mod current;
 mod diff;
@@ -71,7 +72,7 @@ pub use write::write;
 // The command line reads the same values in the same words.
 pub(crate) use sockets::{Texts, connect_options, listen_options};
 pub(crate) use suggest::closest;
-pub(crate) use value::{bytes, positive_time, show_time, time};
+pub(crate) use value::{bytes, listen_address, positive_time, show_time, socket_path, time};
 
 /// Every element that a file may have with its attributes, the three roots left out: for what has to mention all of
 /// them, as the documented example does.

@@ -6,6 +6,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Argon2, PasswordHash};
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal;
+use ring::rand::{SecureRandom, SystemRandom};
 
 use super::link::Failure;
 
@@ -32,6 +33,24 @@ pub(crate) fn ask() -> Result<String, Failure> {
         return Err(Failure::Here(String::from("the password is empty, nothing has changed")));
     }
     hash(&password)
+}
+
+/// Characters of a password that is made, of [`ALPHABET`]: a hundred bits.
+const MADE_CHARS: usize = 20;
+/// Two to the power of five characters, none of which is easily read as another one.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Makes a password that nobody has to think of, and returns it with its hash.
+///
+/// # Errors
+/// The system has no random numbers.
+pub(crate) fn made() -> Result<(String, String), Failure> {
+    let mut bytes = [0; MADE_CHARS];
+    let random = SystemRandom::new().fill(&mut bytes);
+    random.map_err(|_| Failure::Here(String::from("the system has no random numbers for a password")))?;
+    let password: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+    let hash = hash(&password)?;
+    Ok((password, hash))
 }
 
 /// The hash in the PHC string format: Argon2id with the parameters of RFC 9106's recommendation as of the crate.

@@ -12,6 +12,8 @@ pub(super) struct Flag {
     pub(super) help: &'static str,
     /// When to use it; for flags of the second screen.
     helps: &'static str,
+    /// Whether it may be given several times.
+    pub(super) repeats: bool,
 }
 
 const fn flag(
@@ -21,11 +23,15 @@ const fn flag(
     value: &'static str,
     help: &'static str,
 ) -> Flag {
-    Flag { group, short, long, value, help, helps: "" }
+    Flag { group, short, long, value, help, helps: "", repeats: false }
 }
 
 const fn tuning(long: &'static str, value: &'static str, help: &'static str, helps: &'static str) -> Flag {
-    Flag { group: "", short: "", long, value, help, helps }
+    Flag { group: "", short: "", long, value, help, helps, repeats: false }
+}
+
+const fn several(flag: Flag) -> Flag {
+    Flag { repeats: true, ..flag }
 }
 
 /// The first screen.
@@ -37,10 +43,10 @@ const FLAGS: [Flag; 19] = [
     flag("", "", "diff-as", "FORM", "text, commands, api or pydir (text)"),
     flag("", "", "hash-password", "", "ask for a password, print its hash for CONFIG"),
     flag("", "h", "help", "", "print this"),
+    flag("", "", "help-line", "", "print how one line starts it, without CONFIG"),
     flag("", "", "help-tuning", "", "print the flags for sockets and sizes"),
     flag("", "V", "version", "", "print the version"),
     flag("Threads", "t", "threads", "N", "reactors (default: the CPUs it may run on)"),
-    flag("", "", "pin", "", "bind each reactor to a CPU"),
     flag("Bounds", "", "max-connections", "N", "most open pairs (default: what fits)"),
     flag("Times", "", "connect-timeout", "T", "a client may wait for a host (5s)"),
     flag("", "", "idle-timeout", "T", "a pair may be silent (10m)"),
@@ -52,7 +58,8 @@ const FLAGS: [Flag; 19] = [
 ];
 
 /// The second screen.
-const TUNING: [Flag; 19] = [
+const TUNING: [Flag; 20] = [
+    tuning("pin", "", "bind each reactor to a CPU", "machines that do nothing else"),
     tuning("steer", "", "clients to the reactor of their packets' CPU", "cards with a queue a CPU; needs --pin"),
     tuning("incoming-cpu", "", "the same by the kernel's own choice", "where BPF is forbidden; needs --pin"),
     tuning("rebalance", "", "give new clients to less loaded reactors", "few clients that stay for long"),
@@ -74,14 +81,26 @@ const TUNING: [Flag; 19] = [
     tuning("quick-ack", "BOOL", "no: first acknowledgements wait for data", "no: fewer packets, short requests"),
 ];
 
+/// The third screen: one line, no file.
+const LINE: [Flag; 8] = [
+    several(flag("", "l", "listen", "[ADDRESS:]PORT", "where it listens, or udp:53, or [::1]:80; repeats")),
+    flag("", "s", "scheduler", "NAME", "who is next; roundrobin,sticky unless given"),
+    several(flag("", "e", "emergency", "HOST", "for clients that no other host can take")),
+    several(flag("", "B", "abuse", "HOST", "for clients that are denied access")),
+    flag("", "b", "blacklist", "T", "a failed host stays out so long at least"),
+    flag("", "C", "control", "PATH", "the socket for directorctl"),
+    flag("", "a", "admin", "[ADDRESS:]PORT", "the page; each start prints its password"),
+    flag("Instead", "", "print-config", "", "print the configuration file that says the same"),
+];
+
 /// Every flag.
 pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
-    FLAGS.iter().chain(&TUNING)
+    FLAGS.iter().chain(&TUNING).chain(&LINE)
 }
 
 /// The help text: fits a terminal of 24 lines and 80 columns.
 pub(super) fn help() -> String {
-    let mut text = String::from("Usage: director [options] CONFIG     or one of those below, as --diff OLD NEW\n\n");
+    let mut text = String::from("Usage: director [options] CONFIG, or -l PORT HOST..., or as --diff OLD NEW below\n\n");
     for Flag { group, short, long, value, help, .. } in &FLAGS {
         let short = if short.is_empty() { String::new() } else { format!("-{short},") };
         let long = format!("--{long} {value}");
@@ -89,6 +108,28 @@ pub(super) fn help() -> String {
     }
     text.push_str("\nT is a time: 250ms, 5s, 2m, 1h; a bare number is seconds.\n");
     text.push_str("Exit codes: 0 fine, 1 configuration, 2 usage, 3 could not listen.\n");
+    text
+}
+
+/// The third help text: a terminal of 24 lines and 80 columns.
+pub(super) fn help_line() -> String {
+    let mut text = String::from(
+        "One line starts a balancer: -l PORT, then its hosts. No file is needed.\n\n  \
+         director -l 8080 web1:80 web2:80:max=100,weight=3\n  \
+         director -l 8080 -s leastconns,sticky -e sorry -C /run/lb.sock web1:80 web2:80\n\n",
+    );
+    for Flag { short, long, value, help, .. } in &LINE {
+        let short = if short.is_empty() { String::new() } else { format!("-{short},") };
+        let long = format!("--{long} {value}");
+        text.push_str(&format!("{short:>4} {long:24} {help}\n"));
+    }
+    text.push_str(
+        "\nHOST is ADDRESS[:PORT][:KEY=VALUE,...]. Without PORT it is the listener's. KEY is\n\
+         any attribute of <host>: weight, max, hard, prio, state, blacklist, ... Numbers\n\
+         alone are pen's: ADDRESS:PORT:MAX:HARD:WEIGHT:PRIO, where 0 says nothing.\n\
+         IPv6 addresses have brackets. Listeners take attributes of <listen> likewise.\n\
+         All other options are as with CONFIG. --print-config ... > FILE makes one.\n",
+    );
     text
 }
 
@@ -121,6 +162,14 @@ mod tests {
         fits(&help(), 24);
         for flag in &FLAGS {
             assert!(help().contains(&format!("--{}", flag.long)), "{}", flag.long);
+        }
+    }
+
+    #[test]
+    fn help_on_the_line_fits_a_terminal() {
+        fits(&help_line(), 24);
+        for flag in &LINE {
+            assert!(help_line().contains(&format!("--{} {}", flag.long, flag.value)), "{}", flag.long);
         }
     }
 

@@ -9,6 +9,9 @@ use crate::config::{self, Config, Current, SaveError, Saved};
 use crate::manager::run::Surroundings;
 use crate::model::change::Refusal;
 
+/// Of a balancer that was started by one line, or as the demo.
+const NO_FILE: &str = "the balancer was started without a file";
+
 /// The process around the manager.
 pub(super) struct House {
     file: Option<PathBuf>,
@@ -26,7 +29,7 @@ impl Surroundings for House {
     fn load(&mut self) -> Result<Config, String> {
         match &self.file {
             Some(file) => config::load(file).map_err(|errors| errors.to_string()),
-            None => Ok(Config::clone(&self.current.get())),
+            None => Err(format!("{NO_FILE}; nothing is read again, and what runs stays as it is")),
         }
     }
 
@@ -40,7 +43,12 @@ impl Surroundings for House {
     }
 
     fn save(&mut self, config: &Config, expected: Option<&Config>) -> Result<String, Refusal> {
-        let Some(file) = &self.file else { return Err(Refusal::unavailable("there is no file to save to")) };
+        let Some(file) = &self.file else {
+            let what = "directorctl config show prints what runs, and director --print-config what a command line says";
+            return Err(Refusal::unavailable(format!(
+                "{NO_FILE} to save to; {what}: put it into one and start from that"
+            )));
+        };
         match config::save(file, config, expected) {
             Ok(Saved::Unchanged) => Ok(format!("{} has it already", file.display())),
             Ok(Saved::Written { bytes, previous }) => {

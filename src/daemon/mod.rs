@@ -10,6 +10,7 @@ mod front;
 mod house;
 mod kernel;
 mod life;
+mod line;
 mod logging;
 mod options;
 mod pidfile;
@@ -19,16 +20,15 @@ mod values;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use crate::admin::words::{self, show::paint::Paint};
-use crate::config;
+use crate::config::{self, Config};
 use crate::ctl::password;
 use crate::instance::counted;
 use life::Source;
 use logging::LogError;
-use options::{Options, Request};
+use options::{Input, Options, Request};
 
 /// Does what the command line asks for; `args` are without the program's name. Returns the exit code: 0 fine, 1 the
 /// configuration is wrong, 2 the command line is wrong, 3 the balancer could not listen or start.
@@ -97,9 +97,12 @@ fn obey(request: Request) -> Result<(), Failure> {
         Request::Help => print(&mut io::stdout(), &flags::help()),
         Request::HelpTuning => print(&mut io::stdout(), &flags::help_tuning()),
         Request::Version => print(&mut io::stdout(), concat!("director ", env!("CARGO_PKG_VERSION"), "\n")),
-        Request::Check(file) => {
-            let config = config::load(&file).map_err(Failure::Config)?;
-            print(&mut io::stdout(), &config::summary(&config));
+        Request::HelpLine => print(&mut io::stdout(), &flags::help_line()),
+        Request::Check(input) => print(&mut io::stdout(), &config::summary(&read(&input)?.0)),
+        Request::Print(input) => {
+            let (config, told) = read(&input)?;
+            print(&mut io::stdout(), &config::write(&config));
+            print(&mut io::stderr(), &told.unwrap_or_default());
         }
         Request::Diff(form, old, new) => {
             let [old, new] = [config::load(&old), config::load(&new)].map(|read| read.map_err(Failure::Config));
@@ -111,16 +114,32 @@ fn obey(request: Request) -> Result<(), Failure> {
             let hash = password::ask().map_err(|failure| Failure::Usage(failure.to_string()))?;
             print(&mut io::stdout(), &format!("{hash}\n"));
         }
-        Request::Doctor(options, file) => doctor::run(&options, file.as_deref())?,
-        Request::Run(options, file) => balance(&options, &file)?,
+        Request::Doctor(options, input) => {
+            let config = input.as_ref().map(read).transpose()?.map(|(config, _)| config);
+            doctor::run(&options, config.as_ref())?;
+        }
+        Request::Run(options, input) => balance(&options, input)?,
         Request::Demo(options) => demo::run(options)?,
     }
     Ok(())
 }
 
-fn balance(options: &Options, file: &Path) -> Result<(), Failure> {
-    let config = config::load(file).map_err(Failure::Config)?;
-    life::run(options, Source { config, file: Some(file.to_owned()) }, || {})
+/// The configuration, and what its user has to be told of it apart from the log.
+fn read(input: &Input) -> Result<(Config, Option<String>), Failure> {
+    match input {
+        Input::File(file) => config::load(file).map(|config| (config, None)).map_err(Failure::Config),
+        Input::Line(line) => line.config().map_err(Failure::Start),
+    }
+}
+
+fn balance(options: &Options, input: Input) -> Result<(), Failure> {
+    let (config, told) = read(&input)?;
+    let file = match input {
+        Input::File(file) => Some(file),
+        Input::Line(_) => None,
+    };
+    // Past the log, which may be kept where more people read it.
+    life::run(options, Source { config, file }, || print(&mut io::stderr(), &told.unwrap_or_default()))
 }
 
 /// Prints, unless nobody reads: who closed the output needs no panic.

@@ -8,6 +8,7 @@ use getopts::{Fail, Matches};
 use log::LevelFilter;
 
 use super::flags;
+use super::line::Line;
 use super::logging::Format;
 use super::values::{self, Values};
 use crate::admin::words::Form;
@@ -26,20 +27,33 @@ pub(super) enum Request {
     Help,
     /// The help text on sockets and sizes.
     HelpTuning,
+    /// The help text on one line without a file.
+    HelpLine,
     /// The version.
     Version,
     /// Ask for a password and print its hash.
     HashPassword,
     /// Look at this configuration and say what is wrong with it.
-    Check(PathBuf),
+    Check(Input),
+    /// Print the file that says the same.
+    Print(Input),
     /// Examine this host for what would be run, and say what slows or limits it.
-    Doctor(Options, Option<PathBuf>),
+    Doctor(Options, Option<Input>),
     /// Say what makes one configuration into another.
     Diff(Form, PathBuf, PathBuf),
-    /// Balance as the file says.
-    Run(Options, PathBuf),
+    /// Balance as is said there.
+    Run(Options, Input),
     /// Balance over three built-in hosts.
     Demo(Options),
+}
+
+/// Where the configuration is said.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// In a file.
+    File(PathBuf),
+    /// On the command line.
+    Line(Box<Line>),
 }
 
 /// How clients are spread over the reactors.
@@ -114,7 +128,9 @@ const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::J
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let mut parser = getopts::Options::new();
     for flag in flags::all() {
-        if flag.value.is_empty() {
+        if flag.repeats {
+            parser.optmulti(flag.short, flag.long, flag.help, flag.value);
+        } else if flag.value.is_empty() {
             parser.optflag(flag.short, flag.long, flag.help);
         } else {
             parser.optopt(flag.short, flag.long, flag.help, flag.value);
@@ -126,42 +142,59 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
 
 fn request(matches: &Matches) -> Result<Request, String> {
     let options = options(&mut Values(matches))?;
-    let (check, demo) = (matches.opt_present("check"), matches.opt_present("demo"));
-    if matches.opt_present("help") {
-        return Ok(Request::Help);
+    let given = |flag: &str| matches.opt_present(flag);
+    for (flag, request) in [
+        ("help", Request::Help),
+        ("help-line", Request::HelpLine),
+        ("help-tuning", Request::HelpTuning),
+        ("version", Request::Version),
+    ] {
+        if given(flag) {
+            return Ok(request);
+        }
     }
-    if matches.opt_present("help-tuning") {
-        return Ok(Request::HelpTuning);
-    }
-    if matches.opt_present("version") {
-        return Ok(Request::Version);
-    }
-    if matches.opt_present("doctor") {
-        return doctor(options, check || demo, &matches.free);
-    }
-    if matches.opt_present("hash-password") {
+    let mode = one_mode(matches)?;
+    if mode == Some("hash-password") {
         return Ok(Request::HashPassword);
     }
-    if matches.opt_present("diff") {
-        return diff(matches, check || demo);
+    if mode == Some("diff") {
+        return diff(matches);
     }
-    match (check, demo, matches.free.as_slice()) {
-        (true, true, _) => Err(String::from("--check and --demo: expected one of them")),
-        (false, true, []) => Ok(Request::Demo(options)),
-        (false, true, [file, ..]) => Err(format!("--demo takes no CONFIG, and {file:?} was given")),
-        (true, false, [file]) => Ok(Request::Check(PathBuf::from(file))),
-        (false, false, [file]) => Ok(Request::Run(options, PathBuf::from(file))),
-        (_, false, []) => Err(String::from("CONFIG is missing, expected the name of a configuration file")),
-        (_, false, [_, more @ ..]) => Err(format!("expected one CONFIG, and {more:?} was given beside it")),
+    let input = input(matches)?;
+    match (mode, input) {
+        (Some("demo"), None) => Ok(Request::Demo(options)),
+        (Some("demo"), Some(Input::File(file))) => Err(format!("--demo takes no CONFIG, and {file:?} was given")),
+        (Some("demo"), Some(Input::Line(_))) => Err(String::from("--demo: expected it without -l")),
+        (Some("doctor"), input) => Ok(Request::Doctor(options, input)),
+        (_, None) => {
+            Err(String::from("CONFIG is missing, expected the name of a configuration file, or -l PORT HOST..."))
+        }
+        (Some("check"), Some(input)) => Ok(Request::Check(input)),
+        (Some("print-config"), Some(input)) => Ok(Request::Print(input)),
+        (_, Some(input)) => Ok(Request::Run(options, input)),
     }
 }
 
-fn doctor(options: Options, other: bool, files: &[String]) -> Result<Request, String> {
-    match (other, files) {
-        (true, _) => Err(String::from("--doctor: expected it without --check or --demo")),
-        (false, []) => Ok(Request::Doctor(options, None)),
-        (false, [file]) => Ok(Request::Doctor(options, Some(PathBuf::from(file)))),
-        (false, [_, more @ ..]) => Err(format!("expected one CONFIG, and {more:?} was given beside it")),
+/// What is to be done instead of balancing as is said, if anything.
+fn one_mode(matches: &Matches) -> Result<Option<&'static str>, String> {
+    const MODES: [&str; 6] = ["check", "print-config", "doctor", "demo", "diff", "hash-password"];
+    let mut given = MODES.into_iter().filter(|mode| matches.opt_present(mode));
+    match (given.next(), given.next()) {
+        (Some(first), Some(second)) => Err(format!("--{first} and --{second}: expected one of them")),
+        (first, _) => Ok(first),
+    }
+}
+
+fn input(matches: &Matches) -> Result<Option<Input>, String> {
+    if let Some(line) = Line::read(matches)? {
+        return Ok(Some(Input::Line(Box::new(line))));
+    }
+    match matches.free.as_slice() {
+        [] => Ok(None),
+        [file] => Ok(Some(Input::File(PathBuf::from(file)))),
+        [_, more @ ..] => {
+            Err(format!("expected one CONFIG, and {more:?} was given beside it; hosts need -l PORT before them"))
+        }
     }
 }
 
@@ -200,11 +233,10 @@ fn spread(values: &Values<'_>) -> Result<Spread, String> {
     if given("pin") { Ok(spread) } else { Err(String::from("--steer and --incoming-cpu: expected with --pin")) }
 }
 
-fn diff(matches: &Matches, beside: bool) -> Result<Request, String> {
+fn diff(matches: &Matches) -> Result<Request, String> {
     let form = Values(matches).one_of("diff-as", &FORMS)?.unwrap_or_default();
     match matches.free.as_slice() {
-        [old, new] if !beside => Ok(Request::Diff(form, PathBuf::from(old), PathBuf::from(new))),
-        [_, _] => Err(String::from("--diff: expected without --check or --demo")),
+        [old, new] => Ok(Request::Diff(form, PathBuf::from(old), PathBuf::from(new))),
         _ => Err(String::from("--diff: expected two configuration files, OLD and NEW")),
     }
 }
@@ -259,13 +291,7 @@ mod tests {
     fn run(line: &str) -> Options {
         match parsed(line).unwrap() {
             Request::Run(options, _) | Request::Demo(options) => options,
-            other @ (Request::Help
-            | Request::HelpTuning
-            | Request::Version
-            | Request::Check(_)
-            | Request::Diff(..)
-            | Request::HashPassword
-            | Request::Doctor(..)) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -345,7 +371,7 @@ mod tests {
         assert!(parsed("--demo a").unwrap_err().contains("takes no CONFIG"));
         assert!(parsed("--demo --check").unwrap_err().contains("one of them"));
         assert!(parsed("--doctor a b").unwrap_err().contains(r#"["b"]"#));
-        assert!(parsed("--doctor --demo").unwrap_err().contains("without --check or --demo"));
+        assert!(parsed("--doctor --demo").unwrap_err().contains("one of them"));
     }
 
     #[test]
@@ -353,7 +379,7 @@ mod tests {
         assert!(matches!(parsed("--diff a b"), Ok(Request::Diff(Form::Text, ..))));
         assert!(matches!(parsed("--diff --diff-as pydir a b"), Ok(Request::Diff(Form::PythonDirector, ..))));
         assert!(parsed("--diff a").unwrap_err().contains("OLD and NEW"));
-        assert!(parsed("--diff --check a b").unwrap_err().contains("without --check"));
+        assert!(parsed("--diff --check a b").unwrap_err().contains("one of them"));
         assert!(parsed("--diff --diff-as xml a b").unwrap_err().contains("pydir"));
     }
 

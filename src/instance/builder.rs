@@ -1,15 +1,14 @@
 //! Services made in code.
 
 use std::thread;
-use std::time::Duration;
 
 use super::limits::{Asked, Machine, plan};
 use super::{Balancer, StartError};
-use crate::config::{self, Config, Current, Manager};
+use crate::config::{self, Config, Current};
 use crate::manager::run::{Defaults, Desk, Surroundings};
 use crate::model::change::{Attributes, Change, GroupRef, Refusal};
 use crate::model::limits::{
-    ACCEPT_BATCH, BUFFER_BYTES, CONNECT_TIMEOUT, DRAIN_TIMEOUT, FIN_TIMEOUT, HOST_CHECK, IDLE_TIMEOUT, REACTORS_MAX,
+    ACCEPT_BATCH, BUFFER_BYTES, CONNECT_TIMEOUT, DRAIN_TIMEOUT, FIN_TIMEOUT, IDLE_TIMEOUT, REACTORS_MAX,
 };
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::reactor::{Settings, Splice};
@@ -62,16 +61,7 @@ impl Builder {
     /// No services yet.
     #[must_use]
     pub const fn new() -> Self {
-        let manager = Manager {
-            host_check: HOST_CHECK,
-            checktime: Duration::ZERO,
-            heartbeat: None,
-            rise: 1,
-            fall: 1,
-            config_check: None,
-        };
-        let config = Config { services: Vec::new(), manager, log_file: None, admin: None, control: None };
-        Self { config: Ok(config), threads: None, max_connections: None }
+        Self { config: Ok(Config::blank()), threads: None, max_connections: None }
     }
 
     /// The services of a configuration file's text. Its `<logging>`, `<admin>` and `<control>` are for the daemon.

@@ -13,7 +13,7 @@ const LABEL_CHARS_MAX: usize = 63;
 const EXPECTED: &str = "expected ADDRESS:PORT, such as 10.0.0.1:80, [::1]:80 or name:80";
 
 /// Where to listen. `*` is every IPv4 interface; port 0 lets the kernel choose.
-pub(in crate::config) fn listen_address(text: &str) -> Result<Address, String> {
+pub(crate) fn listen_address(text: &str) -> Result<Address, String> {
     let (host, port) = split(text.trim())?;
     address(host, literal(host)?, self::port(port, 0..=u16::MAX)?)
 }

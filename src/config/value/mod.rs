@@ -11,10 +11,12 @@ mod scheduler;
 mod socket;
 mod time;
 
-pub(super) use address::{host_address, listen_address};
+pub(super) use address::host_address;
+pub(crate) use address::listen_address;
 pub(crate) use bytes::bytes;
 pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
-pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key, socket_path};
+pub(crate) use name::socket_path;
+pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key};
 pub(super) use number::{
     admin_state, backlog, boolean, busy_poll, count, fastopen_queue, prefix_v4, prefix_v6, prio, sticky_size, weight,
 };

@@ -108,7 +108,7 @@ pub(in crate::config) fn path(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Of a Unix socket.
-pub(in crate::config) fn socket_path(text: &str) -> Result<PathBuf, String> {
+pub(crate) fn socket_path(text: &str) -> Result<PathBuf, String> {
     if text.len() > SOCKET_PATH_BYTES_MAX {
         return Err(format!("the path is too long for a socket, expected at most {SOCKET_PATH_BYTES_MAX} bytes"));
     }

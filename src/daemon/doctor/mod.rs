@@ -15,11 +15,11 @@ mod transfer;
 mod tree;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::options::Options;
 use super::{Failure, counted, print};
-use crate::config;
+use crate::config::Config;
 use crate::instance::limits::Machine;
 use crate::sys::{cpu, process};
 
@@ -32,9 +32,8 @@ use tree::Tree;
 ///
 /// # Errors
 /// The configuration is wrong, or something would bite.
-pub(super) fn run(options: &Options, file: Option<&Path>) -> Result<(), Failure> {
-    let config = file.map(config::load).transpose().map_err(Failure::Config)?;
-    let load = Load::of(options, config.as_ref(), cpu::allowed().map_or(1, |cpus| cpus.len()));
+pub(super) fn run(options: &Options, config: Option<&Config>) -> Result<(), Failure> {
+    let load = Load::of(options, config, cpu::allowed().map_or(1, |cpus| cpus.len()));
     let findings = examine(&Tree(PathBuf::from("/")), &load, process::memory_bytes().ok());
     print(&mut io::stdout(), &report(&load, &findings));
     match count(&findings, Severity::Bites) {

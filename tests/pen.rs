@@ -4,12 +4,16 @@
 //!
 //! pen's half is left out, with a word, where pen is not installed.
 
+#[path = "pen/access.rs"]
+mod access;
 #[path = "pen/addresses.rs"]
 mod addresses;
 #[path = "pen/balancer.rs"]
 mod balancer;
 #[path = "pen/control.rs"]
 mod control;
+#[path = "pen/datagrams.rs"]
+mod datagrams;
 #[path = "pen/failover.rs"]
 mod failover;
 #[path = "pen/limits.rs"]
@@ -18,6 +22,8 @@ mod limits;
 mod line;
 #[path = "pen/tracking.rs"]
 mod tracking;
+#[path = "pen/udp.rs"]
+mod udp;
 #[path = "pen/xml.rs"]
 mod xml;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
+use super::datagrams::free_port;
 use super::line::Line;
 use super::xml::xml;
 use crate::support::control::{Ctl, directorctl};
@@ -42,8 +43,22 @@ pub(crate) fn director(line: &Line) -> Balancer {
     if let Some(netns) = line.netns {
         plan = plan.inside(netns);
     }
+    if let Some(descriptors) = line.descriptors {
+        plan = plan.through(&["prlimit", &format!("--nofile={descriptors}")]);
+    }
     let director = plan.start();
     Balancer { addr: director.addr(), kind: Kind::Director(Box::new(director)), socket, _folder: folder }
+}
+
+/// Whether this build has what the line needs; a word about it where it has not.
+pub(crate) fn is_known(line: &Line) -> bool {
+    let text = xml(line, Path::new("/run/unused.sock"));
+    let (_, _, error) = Director::plan_text(&text).args(&["--check"]).run();
+    let unknown = error.lines().find(|line| line.contains("unknown attribute") || line.contains("unknown element"));
+    if let Some(unknown) = unknown {
+        println!("skipped: this build has no such thing yet: {unknown}");
+    }
+    unknown.is_none()
 }
 
 /// Starts pen; none, and a word about it, where it is not installed.
@@ -234,11 +249,15 @@ impl Pen {
     #[track_caller]
     fn start(line: &Line, socket: &std::path::Path) -> Self {
         let turn = lock::beside_others();
-        let reservation = line.listen.is_none().then(reserve);
+        let reservation = (line.listen.is_none() && !line.is_udp()).then(reserve);
         let own = |socket: &Socket| socket.local_addr().ok()?.as_socket();
-        let addr = line.listen.or_else(|| own(reservation.as_ref()?)).expect("an address to listen on");
+        let free = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let addr = line.listen.or_else(|| own(reservation.as_ref()?)).unwrap_or_else(free);
         let (before, after) = line.words();
-        let mut command = Command::new("pen");
+        // With descriptors of its own that are few, if so.
+        let prlimit = line.descriptors.map(|descriptors| format!("--nofile={descriptors}"));
+        let mut command = Command::new(if prlimit.is_some() { "prlimit" } else { "pen" });
+        command.args(prlimit.iter().flat_map(|limit| [limit.as_str(), "pen"]));
         // As root it serves the control socket only when it is told to stay root.
         command.args(["-f", "-u", "root", "-C"]).arg(socket).args(before);
         command.arg(addr.to_string().replace(['[', ']'], "")).args(after);

@@ -16,6 +16,7 @@ pub(crate) struct Line<'a> {
     pub(crate) abuse: Option<Server>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) netns: Option<&'a Netns>,
+    pub(crate) descriptors: Option<u32>,
 }
 
 /// A server: `address:port:max:hard:weight:prio`, what is not said being 0.
@@ -47,10 +48,22 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// A command for pen alone.
+    pub(crate) fn pen_command(mut self, command: &str) -> Self {
+        self.pen_only.extend(["-O".to_owned(), command.to_owned()]);
+        self
+    }
+
     /// One more server, with `max`, `hard`, `weight` and `prio`.
     pub(crate) fn server(mut self, host: &Host, limits: [u32; 4]) -> Self {
         let [max, hard, weight, prio] = limits;
         self.servers.push(Server { max, hard, weight, prio, ..host.into() });
+        self
+    }
+
+    /// One more server, without limits.
+    pub(crate) fn server_at(mut self, name: &str, addr: SocketAddr) -> Self {
+        self.servers.push(Server::new(name, addr));
         self
     }
 
@@ -84,6 +97,17 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// May have so many descriptors.
+    pub(crate) fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
+    /// Whether it is about datagrams.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.options.iter().any(|option| option == "-U")
+    }
+
     /// The words of pen's command line between its name and the address it listens on, then those behind that.
     pub(crate) fn words(&self) -> (Vec<String>, Vec<String>) {
         let mut before = [&self.options[..], &self.pen_only[..]].concat();
@@ -106,7 +130,13 @@ impl fmt::Display for Line<'_> {
 
 impl From<&Host> for Server {
     fn from(host: &Host) -> Self {
-        Self { name: host.name().to_owned(), addr: host.addr(), max: 0, hard: 0, weight: 0, prio: 0 }
+        Self::new(host.name(), host.addr())
+    }
+}
+
+impl Server {
+    fn new(name: &str, addr: SocketAddr) -> Self {
+        Self { name: name.to_owned(), addr, max: 0, hard: 0, weight: 0, prio: 0 }
     }
 }
 

@@ -20,6 +20,8 @@ mod failover;
 mod limits;
 #[path = "pen/line.rs"]
 mod line;
+#[path = "pen/logs.rs"]
+mod logs;
 #[path = "pen/tracking.rs"]
 mod tracking;
 #[path = "pen/udp.rs"]

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::datagrams::free_port;
 use super::line::Line;
-use super::xml::xml;
+use super::xml::{arguments, xml};
 use crate::support::control::{Ctl, directorctl};
 use crate::support::lock::{self, Turn};
 use crate::support::log::Log;
@@ -39,7 +39,9 @@ enum Kind {
 pub(crate) fn director(line: &Line) -> Balancer {
     let folder = Scratch::new();
     let socket = folder.path("control.sock");
-    let mut plan = Director::plan_text(&xml(line, &socket)).log_lines_max(4000);
+    let arguments = arguments(line);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut plan = Director::plan_text(&xml(line, &socket)).args(&arguments).log_lines_max(4000);
     if let Some(netns) = line.netns {
         plan = plan.inside(netns);
     }
@@ -53,8 +55,11 @@ pub(crate) fn director(line: &Line) -> Balancer {
 /// Whether this build has what the line needs; a word about it where it has not.
 pub(crate) fn is_known(line: &Line) -> bool {
     let text = xml(line, Path::new("/run/unused.sock"));
-    let (_, _, error) = Director::plan_text(&text).args(&["--check"]).run();
-    let unknown = error.lines().find(|line| line.contains("unknown attribute") || line.contains("unknown element"));
+    let arguments = arguments(line);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--check"]).collect();
+    let (_, _, error) = Director::plan_text(&text).args(&arguments).run();
+    let words = ["unknown attribute", "unknown element", "Unrecognized option", "unknown option"];
+    let unknown = error.lines().find(|line| words.iter().any(|word| line.contains(word)));
     if let Some(unknown) = unknown {
         println!("skipped: this build has no such thing yet: {unknown}");
     }

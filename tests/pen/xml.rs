@@ -14,6 +14,7 @@ pub(crate) fn xml(line: &Line, socket: &Path) -> String {
     let mut words = line.options.iter();
     let mut weighted = false;
     let mut protocol = "";
+    let mut more = String::new();
     while let Some(word) = words.next() {
         let mut value = || words.next().expect("a value").as_str();
         let _ = match word.as_str() {
@@ -24,6 +25,17 @@ pub(crate) fn xml(line: &Line, socket: &Path) -> String {
             "-U" => {
                 protocol = " protocol='udp'";
                 Ok(())
+            }
+            // Of the command line.
+            "-u" | "-j" => {
+                value();
+                Ok(())
+            }
+            "-w" => writeln!(more, "  <status file='{}'/>", value()),
+            "-l" => {
+                let to = value();
+                let kind = if to.contains(':') { "udp" } else { "file" };
+                writeln!(more, "  <access-log {kind}='{to}'/>")
             }
             "-W" => {
                 (scheduler, weighted) = ("weightlc", true);
@@ -88,9 +100,22 @@ pub(crate) fn xml(line: &Line, socket: &Path) -> String {
   </service>
   <manager><hostCheck interval='100ms'/></manager>
   <control socket='{socket}'/>
-{lists}</director>
+{lists}{more}</director>
 "
     )
+}
+
+/// What the line means on Director's command line, beside the configuration.
+pub(crate) fn arguments(line: &Line) -> Vec<String> {
+    let named = |pair: &[String]| {
+        let name = match pair[0].as_str() {
+            "-u" => "--user",
+            "-j" => "--chroot",
+            _ => return None,
+        };
+        Some([name.to_owned(), pair[1].clone()])
+    };
+    line.options.windows(2).filter_map(named).flatten().collect()
 }
 
 /// Access lists by pen's numbers.

@@ -70,9 +70,10 @@ pub use save::{SaveError, Saved, save};
 pub use summary::summary;
 pub use write::write;
 // The command line reads the same values in the same words.
+pub(crate) use read::read_text;
 pub(crate) use sockets::{Texts, connect_options, listen_options};
 pub(crate) use suggest::closest;
-pub(crate) use value::{bytes, listen_address, positive_time, show_time, socket_path, time};
+pub(crate) use value::{bytes, host_address, listen_address, positive_time, show_time, socket_path, time};
 
 /// Every element that a file may have with its attributes, the three roots left out: for what has to mention all of
 /// them, as the documented example does.

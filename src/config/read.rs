@@ -23,7 +23,7 @@ pub fn load(path: &Path) -> Result<Config, Errors> {
 ///
 /// # Errors
 /// As [`load`], as far as it comes before parsing.
-pub(super) fn read_text(path: &Path) -> Result<String, Errors> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Errors> {
     let name = path.display().to_string();
     let bytes = read_bytes(path).map_err(|what| Errors::unreadable(&name, what))?;
     refuse_large(bytes.len() as u64, &name)?;

@@ -82,7 +82,7 @@ const TUNING: [Flag; 20] = [
 ];
 
 /// The third screen: one line, no file.
-const LINE: [Flag; 8] = [
+const LINE: [Flag; 9] = [
     several(flag("", "l", "listen", "[ADDRESS:]PORT", "where it listens, or udp:53, or [::1]:80; repeats")),
     flag("", "s", "scheduler", "NAME", "who is next; roundrobin,sticky unless given"),
     several(flag("", "e", "emergency", "HOST", "for clients that no other host can take")),
@@ -91,6 +91,7 @@ const LINE: [Flag; 8] = [
     flag("", "C", "control", "PATH", "the socket for directorctl"),
     flag("", "a", "admin", "[ADDRESS:]PORT", "the page; each start prints its password"),
     flag("Instead", "", "print-config", "", "print the configuration file that says the same"),
+    flag("", "", "from-pen", "LINE", "print the one of a pen command line, in quotes"),
 ];
 
 /// Every flag.
@@ -124,7 +125,7 @@ pub(super) fn help_line() -> String {
         text.push_str(&format!("{short:>4} {long:24} {help}\n"));
     }
     text.push_str(
-        "\nHOST is ADDRESS[:PORT][:KEY=VALUE,...]. Without PORT it is the listener's. KEY is\n\
+        "\nHOST is ADDRESS[:PORT][:KEY=VALUE,...]. Without PORT, the listener's. KEY is\n\
          any attribute of <host>: weight, max, hard, prio, state, blacklist, ... Numbers\n\
          alone are pen's: ADDRESS:PORT:MAX:HARD:WEIGHT:PRIO, where 0 says nothing.\n\
          IPv6 addresses have brackets. Listeners take attributes of <listen> likewise.\n\

@@ -13,6 +13,7 @@ mod life;
 mod line;
 mod logging;
 mod options;
+mod pen;
 mod pidfile;
 mod signals;
 mod values;
@@ -52,6 +53,8 @@ enum Failure {
     Log(LogError),
     /// The command line is wrong, or asks for more than can be had.
     Usage(String),
+    /// The pen command line is wrong: a problem a line.
+    Pen(String),
     /// So many findings about this host would bite.
     Host(String),
     /// The balancer could not listen, or could not start for another reason.
@@ -65,7 +68,7 @@ impl Failure {
 
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Log(_) | Self::Host(_) => 1,
+            Self::Config(_) | Self::Log(_) | Self::Pen(_) | Self::Host(_) => 1,
             Self::Usage(_) => 2,
             Self::Start(_) => 3,
         }
@@ -76,6 +79,7 @@ impl Failure {
         match self {
             Self::Config(errors) => format!("{errors}\n"),
             Self::Usage(_) => format!("director: {self}\nTry \"director --help\".\n"),
+            Self::Pen(problems) => problems.lines().map(|line| format!("pen: {line}\n")).collect(),
             Self::Log(_) | Self::Host(_) | Self::Start(_) => format!("director: {self}\n"),
         }
     }
@@ -87,7 +91,7 @@ impl Display for Failure {
             Self::Config(errors) => errors.fmt(f),
             Self::Log(error) => error.fmt(f),
             Self::Host(findings) => write!(f, "{findings} about this host would bite"),
-            Self::Usage(problem) | Self::Start(problem) => problem.fmt(f),
+            Self::Usage(problem) | Self::Pen(problem) | Self::Start(problem) => problem.fmt(f),
         }
     }
 }
@@ -114,6 +118,7 @@ fn obey(request: Request) -> Result<(), Failure> {
             let hash = password::ask().map_err(|failure| Failure::Usage(failure.to_string()))?;
             print(&mut io::stdout(), &format!("{hash}\n"));
         }
+        Request::FromPen(line) => from_pen(&line)?,
         Request::Doctor(options, input) => {
             let config = input.as_ref().map(read).transpose()?.map(|(config, _)| config);
             doctor::run(&options, config.as_ref())?;
@@ -121,6 +126,18 @@ fn obey(request: Request) -> Result<(), Failure> {
         Request::Run(options, input) => balance(&options, input)?,
         Request::Demo(options) => demo::run(options)?,
     }
+    Ok(())
+}
+
+/// Prints the file, and beside it what has no equal there.
+fn from_pen(line: &str) -> Result<(), Failure> {
+    let pen::Translation { xml, notes, flags } = pen::translate(line).map_err(Failure::Pen)?;
+    print(&mut io::stdout(), &xml);
+    let mut told: String = notes.iter().map(|note| format!("pen: {note}\n")).collect();
+    if !flags.is_empty() {
+        told.push_str(&format!("Start it with: director {} FILE\n", flags.join(" ")));
+    }
+    print(&mut io::stderr(), &told);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn listen_address(text: &str) -> Result<Address, String> {
 }
 
 /// Where to connect.
-pub(in crate::config) fn host_address(text: &str) -> Result<Address, String> {
+pub(crate) fn host_address(text: &str) -> Result<Address, String> {
     let (host, port) = split(text.trim())?;
     let literal = literal(host)?;
     if literal.is_some_and(|address| address.ip().is_unspecified()) {

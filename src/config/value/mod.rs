@@ -11,8 +11,7 @@ mod scheduler;
 mod socket;
 mod time;
 
-pub(super) use address::host_address;
-pub(crate) use address::listen_address;
+pub(crate) use address::{host_address, listen_address};
 pub(crate) use bytes::bytes;
 pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
 pub(crate) use name::socket_path;

@@ -77,7 +77,7 @@ fn row_14_wrong_lists_are_errors() {
     let text = |rules: &str| {
         let list = format!("<acl name='1' default='deny'>{rules}</acl></director>");
         let xml = xml::xml(&Line::new("", &[&a]), &folder.path("control.sock"));
-        xml.replace("<service name='s'", "<service name='s' acl='1'").replace("</director>", &list)
+        xml.replace("<service name=\"pen\"", "<service name=\"pen\" acl=\"1\"").replace("</director>", &list)
     };
     for (net, expected) in [
         ("127.0.0.1/8", "expected 127.0.0.0/8"),

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::datagrams::free_port;
 use super::line::Line;
-use super::xml::{arguments, xml};
+use super::xml::{Meaning, arguments, meaning, xml};
 use crate::support::control::{Ctl, directorctl};
 use crate::support::lock::{self, Turn};
 use crate::support::log::Log;
@@ -54,10 +54,14 @@ pub(crate) fn director(line: &Line) -> Balancer {
 
 /// Whether this build has what the line needs; a word about it where it has not.
 pub(crate) fn is_known(line: &Line) -> bool {
-    let text = xml(line, Path::new("/run/unused.sock"));
+    let Meaning { xml, notes } = meaning(line, Path::new("/run/unused.sock"));
+    if notes.contains("balances no UDP") {
+        println!("skipped: this build balances no datagrams");
+        return false;
+    }
     let arguments = arguments(line);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--check"]).collect();
-    let (_, _, error) = Director::plan_text(&text).args(&arguments).run();
+    let (_, _, error) = Director::plan_text(&xml).args(&arguments).run();
     let words = ["unknown attribute", "unknown element", "Unrecognized option", "unknown option"];
     let unknown = error.lines().find(|line| words.iter().any(|word| line.contains(word)));
     if let Some(unknown) = unknown {
@@ -157,11 +161,11 @@ impl Balancer {
 
     /// Gives a server no new clients for so many seconds; 0 gives it clients again.
     #[track_caller]
-    pub(crate) fn blacklist(&self, server: usize, name: &str, seconds: u32) {
+    pub(crate) fn blacklist(&self, server: usize, seconds: u32) {
         if self.is_pen() {
             self.penctl(&format!("server {server} blacklist {seconds}"));
         } else {
-            self.directorctl(&["blacklist", name, &format!("{seconds}s")]).good();
+            self.directorctl(&["blacklist", &format!("server.{server}"), &format!("{seconds}s")]).good();
         }
     }
 
@@ -171,7 +175,7 @@ impl Balancer {
         if self.is_pen() {
             assert_eq!(self.penctl(&format!("conn_max {max}")).trim(), max.to_string());
         } else {
-            self.directorctl(&["service", "set", "s", &format!("max-connections={max}")]).good();
+            self.directorctl(&["service", "set", "pen", &format!("max-connections={max}")]).good();
         }
     }
 
@@ -181,9 +185,9 @@ impl Balancer {
         if self.is_pen() {
             assert!(self.penctl(&format!("listen {addr}")).contains(&addr.port().to_string()));
         } else {
-            self.directorctl(&["listen", "add", "s", &addr.to_string()]).good();
+            self.directorctl(&["listen", "add", "pen", &addr.to_string()]).good();
             // As the configuration has it.
-            self.directorctl(&["listen", "del", "s", "127.0.0.1:0"]).good();
+            self.directorctl(&["listen", "del", "pen", "127.0.0.1:0"]).good();
         }
         self.addr = addr;
     }

@@ -31,7 +31,7 @@ fn row_19_idle_control_client_blocks_nobody() {
     assert_eq!(served(&director), 2);
     half.send(b"tus\nhosts\nhos");
     assert!(half.answer().expect("status").concat().contains("127.0.0.1"), "a line in pieces");
-    half.send(b"ts s\n");
+    half.send(b"ts pen\n");
     assert!(half.answer().is_ok() && half.answer().is_ok(), "several lines in one write");
     drop(half);
     director.finish();
@@ -49,9 +49,9 @@ fn row_19_bad_listen_and_log_end_nothing() {
     let taken = a.addr().to_string();
     let director = balancer::director(&line);
     for wrong in [
-        &["listen", "add", "s", "127.0.0.1:99999"][..],
-        &["listen", "add", "s", &taken],
-        &["listen", "add", "s", "192.0.2.1:80"],
+        &["listen", "add", "pen", "127.0.0.1:99999"][..],
+        &["listen", "add", "pen", &taken],
+        &["listen", "add", "pen", "192.0.2.1:80"],
         &["log", "file", &nowhere],
         &["frobnicate"],
     ] {
@@ -120,9 +120,9 @@ fn row_21_what_is_written_starts_the_same() {
     let director = balancer::director(&line);
     let b = b.addr().to_string();
     for change in [
-        &["add", "s/g", &b, "name=b", "weight=3", "max=5", "hard=6", "prio=2"][..],
-        &["set", "a", "blacklist=11s"],
-        &["group", "set", "s/g", "stubborn=true", "source=127.0.0.9"],
+        &["add", "pen/servers", &b, "name=b", "weight=3", "max=5", "hard=6", "prio=2"][..],
+        &["set", "server.0", "blacklist=11s"],
+        &["group", "set", "pen/servers", "stubborn=true", "source=127.0.0.9"],
         &["config", "save"],
     ] {
         director.directorctl(change).good();

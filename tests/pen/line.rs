@@ -22,7 +22,6 @@ pub(crate) struct Line<'a> {
 /// A server: `address:port:max:hard:weight:prio`, what is not said being 0.
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub(crate) name: String,
     pub(crate) addr: SocketAddr,
     pub(crate) max: u32,
     pub(crate) hard: u32,
@@ -62,8 +61,8 @@ impl<'a> Line<'a> {
     }
 
     /// One more server, without limits.
-    pub(crate) fn server_at(mut self, name: &str, addr: SocketAddr) -> Self {
-        self.servers.push(Server::new(name, addr));
+    pub(crate) fn server_at(mut self, addr: SocketAddr) -> Self {
+        self.servers.push(Server::new(addr));
         self
     }
 
@@ -130,13 +129,13 @@ impl fmt::Display for Line<'_> {
 
 impl From<&Host> for Server {
     fn from(host: &Host) -> Self {
-        Self::new(host.name(), host.addr())
+        Self::new(host.addr())
     }
 }
 
 impl Server {
-    fn new(name: &str, addr: SocketAddr) -> Self {
-        Self { name: name.to_owned(), addr, max: 0, hard: 0, weight: 0, prio: 0 }
+    const fn new(addr: SocketAddr) -> Self {
+        Self { addr, max: 0, hard: 0, weight: 0, prio: 0 }
     }
 }
 

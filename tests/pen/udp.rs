@@ -15,7 +15,7 @@ fn answerers<const N: usize>(names: [&'static str; N]) -> [Answerer; N] {
 
 fn line<'a>(options: &str, servers: &[Answerer]) -> Line<'a> {
     let line = Line::new(&format!("-U {options}"), &[]);
-    servers.iter().fold(line, |line, server| line.server_at(server.name, server.addr))
+    servers.iter().fold(line, |line, server| line.server_at(server.addr))
 }
 
 #[test]

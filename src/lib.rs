@@ -39,8 +39,8 @@
 //! - `admin` serves the page and the API, `admin-auth` looks at passwords beside it, `control` serves the control socket,
 //!   `ssh` looks after an OpenSSH server; each only where the configuration asks for it, with a poll of its own.
 //! - `reactor-N` accepts, connects and moves bytes. It never waits for another thread, takes no lock but that of
-//!   invariant 14, and between accept and close allocates nothing but the growth of the slab, the buffer pool and the lists of who is to have a turn
-//!   to their peak.
+//!   invariant 14, and between accept and close allocates nothing but the growth of the slab, the buffer pool and the
+//!   lists of who is to have a turn to their peak.
 //!
 //! # Six flows
 //! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
@@ -93,18 +93,19 @@
 //!     finding every deadline passed.
 //! 13. What several reactors count is added to when a connection comes, is established or ends, not at each of its
 //!     requests: the bytes of those that last are told together a moment later, or when they are many.
-//!
 //! 14. The one lock that reactors share is that of a part of a group's table of clients ([`model::sticky::StickyTable`]),
 //!     in services that ask for one: two or three times a connection, for a search and some stores, never two at a time,
 //!     never across a system call, and by others (who list or forget clients) for 64 places at a time.
 //! 15. A client's own host comes first, then the lowest `prio` that can take it, then hosts for emergencies, each time
 //!     those of which nothing bad is known before those that are suspected. A client that is denied access goes to hosts
-//!     for abuse or nowhere. What is remembered of a client is a host that was chosen as sound, never one for emergencies.
+//!     for abuse or nowhere, and waits for none. What is remembered of a client is a host that was chosen as sound, never
+//!     one for emergencies. Who is elsewhere because its host was slow for others returns to it; who is elsewhere because
+//!     it failed, was full or drained stays, unless the group fails back.
 //!
 //! # Absent on purpose
-//! No async runtime, no other lock shared between reactors, no thread hop on the connection path (unless `--rebalance` asks for
-//! one, between accept and connect), no buffer of an idle pair, no log formatting in a reactor, no name or DNS below the
-//! manager, no second way to change the world.
+//! No async runtime, no other lock shared between reactors, no thread hop on the connection path (unless `--rebalance`
+//! asks for one, between accept and connect), no buffer of an idle pair, no log formatting in a reactor, no name or DNS
+//! below the manager, no second way to change the world.
 
 pub mod admin;
 pub mod balancer;

@@ -1,7 +1,7 @@
 //! Clients that find their host again, and whose turn it is: the binary with clients from several loopback addresses.
 //! `pen.rs` has the same beside pen.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use director::model::snapshot::{GroupView, HostView};
 use director::model::sticky::{StickyList, StickySearch};
 use support::host::Script;
 use support::socket::End;
-use support::{Client, Config, Director, Host, PATIENCE, Service, scripts, until};
+use support::{Client, Config, Director, Host, Netns, PATIENCE, Service, scripts, until};
 
 mod support;
 
@@ -78,6 +78,14 @@ fn forget(balancer: &Balancer, search: StickySearch) -> usize {
     count
 }
 
+/// Waits until the one reactor sends a client there that it does not know: it has heard by then that the host is back.
+fn await_stranger_at(host: &str, director: &Director) {
+    director.wait_for_log(&["state", &format!("host={host}"), "new=up"], PATIENCE);
+    let mut strangers = 100..250;
+    let mut is_back = || told(strangers.next().expect("another client"), director.addr()) == host;
+    until(PATIENCE, "a stranger is at a host that is back", &mut is_back);
+}
+
 fn is_served(client: &Client) -> bool {
     client.send(b"ping");
     client.stream().set_read_timeout(Some(Duration::from_secs(2))).expect("set the read timeout");
@@ -97,14 +105,14 @@ fn clients_are_remembered_over_reloads_and_a_host_that_is_gone_for_a_while() {
     };
     let (stay, back) = (plan("no"), plan("yes"));
     for (text, after) in [(&stay, "b"), (&back, "a")] {
-        let director = Director::plan_text(text).start();
+        let director = Director::plan_text(text).threads(1).start();
         assert_eq!([1, 2, 1].map(|last| told(last, director.addr())).concat(), "aba");
         assert!(director.reload().contains("reloaded"));
         assert_eq!(told(1, director.addr()), "a");
         a.stop();
         assert_eq!([1, 1].map(|last| told(last, director.addr())).concat(), "bb", "moved");
         a.start();
-        director.wait_for_log(&["state", "host=a", "new=up"], PATIENCE);
+        await_stranger_at("a", &director);
         assert_eq!(told(1, director.addr()), after);
         director.finish();
     }
@@ -114,7 +122,7 @@ fn clients_are_remembered_over_reloads_and_a_host_that_is_gone_for_a_while() {
 fn emergency_server_serves_when_all_are_down_and_is_forgotten() {
     let [mut a, mut b, e] = hosts(["a", "b", "e"], scripts::tell_name);
     let service = service("roundrobin,sticky", &[(&a, ""), (&b, ""), (&e, r#"emergency="true""#)]);
-    let director = Director::plan(service).log_lines_max(4000).start();
+    let director = Director::plan(service).threads(1).log_lines_max(4000).start();
     let addr = director.addr();
     assert_eq!([1, 2, 3, 1].map(|last| told(last, addr)).concat(), "abaa");
     a.stop();
@@ -122,17 +130,8 @@ fn emergency_server_serves_when_all_are_down_and_is_forgotten() {
     assert_eq!([1, 2, 3].map(|last| told(last, addr)).concat(), "eee");
     a.start();
     b.start();
-    until(PATIENCE, "both are back", || {
-        let up = |name: &str| {
-            director
-                .log()
-                .lines()
-                .iter()
-                .rfind(|line| line.contains("state") && line.contains(name))
-                .is_some_and(|line| line.contains("new=up"))
-        };
-        up("host=a") && up("host=b")
-    });
+    await_stranger_at("a", &director);
+    await_stranger_at("b", &director);
     assert_eq!([1, 2, 3].map(|last| told(last, addr)).concat(), "aba", "each is back at its own");
     drop(e);
     a.stop();
@@ -196,14 +195,14 @@ fn lowest_number_is_served_first_and_tracked_clients_stay() {
     let attributes = [r#"prio="1""#, r#"prio="2""#, r#"prio="2""#];
     for (scheduler, after) in [("roundrobin", "aaa"), ("roundrobin,sticky", "bca")] {
         let hosts = [(&a, attributes[0]), (&b, attributes[1]), (&c, attributes[2])];
-        let director = Director::plan(service(scheduler, &hosts)).log_lines_max(4000).start();
+        let director = Director::plan(service(scheduler, &hosts)).threads(1).log_lines_max(4000).start();
         let addr = director.addr();
         assert_eq!([1, 2, 1].map(|last| told(last, addr)).concat(), "aaa", "{scheduler}");
         a.stop();
         let moved = [1, 2].map(|last| told(last, addr)).concat();
         assert_eq!(moved, "bc", "{scheduler}: the next number takes turns");
         a.start();
-        director.wait_for_log(&["state", "host=a", "new=up"], PATIENCE);
+        await_stranger_at("a", &director);
         assert_eq!([1, 2, 3].map(|last| told(last, addr)).concat(), after, "{scheduler}");
         director.finish();
     }
@@ -232,6 +231,34 @@ fn hash_gives_a_client_the_same_server_in_two_balancers_and_after_a_restart() {
         assert_eq!(all(again.addr()), told_first, "{kind}: after a restart");
         again.finish();
     }
+}
+
+#[test]
+fn families_mix_and_clients_of_one_network_are_clients_each() {
+    const CLIENTS: u16 = 1000;
+    let netns = Netns::new();
+    netns.ip("-6 route add local 2001:db8::/32 dev lo");
+    netns.sysctl("net/ipv6/ip_nonlocal_bind", "1");
+    let (a, b) = netns.run(|| {
+        let tell = |name, addr| Host::plan(name, scripts::tell_name()).at(addr).start();
+        (tell("a", "127.0.0.1:1"), tell("b", "[::1]:1"))
+    });
+    let service = plain("roundrobin,sticky", &[&a, &b]).listen("[::]:30000").listen("0.0.0.0:30000");
+    let director = Director::plan(service).inside(&netns).start();
+    let ask = |client: IpAddr, to: IpAddr| Client::connect_from(client, (to, 30_000).into()).read_text().0;
+    let here: IpAddr = "2001:db8::1".parse().expect("an address");
+    let all = |last: u16| {
+        let client = |number: u16| IpAddr::from([0x2001, 0xdb8, 0, number, 0, 0, 0, last]);
+        (1..=CLIENTS).map(|number| ask(client(number), here)).collect::<String>()
+    };
+    let first = netns.run(|| all(2));
+    assert_eq!(first.matches('a').count(), usize::from(CLIENTS) / 2, "evenly");
+    assert_eq!(netns.run(|| all(3)), first, "each with its network at its own, whatever its host part");
+    // IPv4 clients of the same service, whose second host has an IPv6 address.
+    let v4 = |last| IpAddr::from([127, 0, 0, last]);
+    let told = netns.run(|| [1, 2, 1, 2].map(|last| ask(v4(last), v4(1))).concat());
+    assert_eq!(told, "abab");
+    director.finish();
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Service {
 
     /// Takes a place at the client's own host, if it can take it now. Returns its slot.
     ///
-    /// A client whose home was merely suspected goes home as soon as that is over. One that is not to fail back loses a
+    /// A client whose home was merely slow goes home as soon as that is over. One that is not to fail back loses a
     /// home that turned out to be down.
     pub(super) fn choose_own(&mut self, belongs: &Belongs, wish: &Wish<'_>, is_queued: bool) -> Option<u32> {
         let Remembered { host, home } = belongs.seen?;
@@ -80,16 +80,14 @@ impl Service {
     }
 
     /// The host that a client has moved to has accepted it, or not: it stays there, or the attempt is forgotten. A client
-    /// that fails back keeps its home, and so does one whose home is up, has room and did not fail this client: others may
-    /// have found it slow for a moment.
+    /// that fails back keeps its home, and so does one whose home is merely slow for others at the moment.
     fn end_move(&self, now: Moment, client: SocketAddr, tried: &[HostId], has_accepted: bool) {
         let Some(table) = &self.spec.table else { return };
         let network = self.spec.sticky.prefixes.network(client.ip());
         let Some(Remembered { host, home }) = table.peek(network) else { return };
         if !has_accepted {
             table.set(now, network, Remembered { host: home, home });
-        } else if !(self.spec.sticky.fail_back || self.pool.is_ready_but_for_suspicion(home) && !tried.contains(&home))
-        {
+        } else if !(self.spec.sticky.fail_back || self.pool.is_slow_at_worst(now, home) && !tried.contains(&home)) {
             table.set(now, network, Remembered { host, home: host });
         }
     }

@@ -97,7 +97,7 @@ impl<T> Balancer<T> {
             self.arm(key);
             return None;
         }
-        if host.counters.suspect(now, now.after(SUSPICION)) {
+        if host.counters.suspect_slow(now, now.after(SUSPICION)) {
             self.reports.push(Report::HostSlow { service: service.spec.id, host: id });
         }
         let session = &mut self.sessions[key.slot as usize];

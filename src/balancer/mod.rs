@@ -218,7 +218,7 @@ impl<T> Balancer<T> {
             service: u32::try_from(slot).unwrap_or(u32::MAX),
             host: NO_HOST,
             state: State::Retrying,
-            is_denied,
+            is_denied: false,
             has_moved: false,
             client: addr,
             opened: now,
@@ -228,7 +228,7 @@ impl<T> Balancer<T> {
             tried: None,
             io,
         });
-        let next = self.place(now, key);
+        let next = if is_denied { self.deny(now, key) } else { self.place(now, key) };
         Ok((key, next))
     }
 

@@ -63,6 +63,15 @@ impl<T> Balancer<T> {
         self.arm(key);
     }
 
+    /// Finds a host for a session whose client is denied access: one for abuse, or nowhere. Whoever looks at access lists
+    /// calls this in the place of [`Self::place`], before the session was ever placed.
+    pub(super) fn deny(&mut self, now: Moment, key: Key) -> Next {
+        if let Some(session) = self.session_mut(key) {
+            session.is_denied = true;
+        }
+        self.place(now, key)
+    }
+
     /// The session's connect failed, or its host reset it before any byte was written to it.
     pub fn connect_failed(&mut self, now: Moment, key: Key, blame: Blame) -> Next {
         let Some(session) = self.session(key) else { return Next::Wait };

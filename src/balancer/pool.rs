@@ -20,6 +20,7 @@ use crate::model::scheduler::SchedulerKind;
 use crate::model::service::{HostSpec, ServiceSpec};
 use crate::model::status::HostStatus;
 use crate::model::sticky::StickyMode;
+use crate::model::time::Moment;
 
 fn slots_of(hosts: &Slab<Host>) -> BTreeMap<HostId, u32> {
     hosts.iter().map(|(slot, host)| (host.id, u32::try_from(slot).unwrap_or(u32::MAX))).collect()
@@ -194,9 +195,10 @@ impl Pool {
         host.is_some_and(|host| host.weight > 0 && host.status == HostStatus::Up)
     }
 
-    /// Whether this host could take clients if nobody suspected it.
-    pub(super) fn is_ready_but_for_suspicion(&self, id: HostId) -> bool {
-        self.is_up(id) && self.slot(id).is_some_and(|slot| !self.hosts[slot as usize].is_full())
+    /// Whether this host could take clients, if not as fast as usual.
+    pub(super) fn is_slow_at_worst(&self, now: Moment, id: HostId) -> bool {
+        let host = self.slot(id).map(|slot| &self.hosts[slot as usize]);
+        self.is_up(id) && host.is_some_and(|host| !host.is_full() && !host.counters.has_failed(now))
     }
 
     /// Whether this host is in the list.

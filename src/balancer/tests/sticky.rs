@@ -69,21 +69,27 @@ fn client_whose_host_fails_moves_and_stays_with_the_new_one() {
 }
 
 #[test]
-fn client_of_a_host_that_others_suspect_is_elsewhere_until_that_is_over() {
+fn client_of_a_host_that_is_slow_for_others_is_elsewhere_until_that_is_over() {
     let mut spec = with_table(&[1, 1, 1]);
     let mut balancer = balancer(&spec);
     assert_eq!(goes_to(&mut balancer, at(0), 1), 0);
-    spec.hosts[0].counters.suspect(at(1), at(5000));
+    spec.hosts[0].counters.suspect_slow(at(1), at(5000));
     assert_eq!([2, 3].map(|millis| goes_to(&mut balancer, at(millis), 1)), [1, 1], "at one host meanwhile");
     spec.hosts[0].counters.clear_suspicion();
     assert_eq!([4, 5].map(|millis| goes_to(&mut balancer, at(millis), 1)), [0, 0], "it only was slow");
-    spec.hosts[0].counters.suspect(at(6), at(5006));
+    spec.hosts[0].counters.suspect_slow(at(6), at(5006));
     let other = goes_to(&mut balancer, at(7), 1);
     assert_ne!(other, 0);
+    // Another client's host fails somebody.
+    let failed = goes_to(&mut balancer, at(7), 2);
+    spec.hosts[failed as usize].counters.suspect(at(7), at(9));
+    let third = goes_to(&mut balancer, at(7), 2);
+    assert_ne!(third, failed);
     balancer.apply(next_generation(&mut spec, |spec| spec.hosts[0].status = HostStatus::Down));
     assert_eq!(goes_to(&mut balancer, at(8), 1), other);
     balancer.apply(next_generation(&mut spec, |spec| spec.hosts[0].status = HostStatus::Up));
     assert_eq!(goes_to(&mut balancer, at(6000), 1), other, "its old host was down, and it stays");
+    assert_eq!(goes_to(&mut balancer, at(6000), 2), third, "its old host had failed somebody, and it stays");
 }
 
 #[test]

@@ -66,9 +66,16 @@ impl HostCounters {
         before
     }
 
-    /// Sets the suspicion of this host; it ends at `until`. Returns whether it is new.
+    /// Sets the suspicion of this host, because it failed; it ends at `until`. Returns whether it is new.
     pub fn suspect(&self, now: Moment, until: Moment) -> bool {
-        self.suspected_until.swap(until.as_micros(), Relaxed) <= now.as_micros()
+        !is_after(self.suspected_until.swap(until.as_micros() | FAILED, Relaxed), now)
+    }
+
+    /// As [`Self::suspect`], because it is slow. If it has failed, too, that stays known.
+    pub fn suspect_slow(&self, now: Moment, until: Moment) -> bool {
+        let known = self.suspected_until.load(Relaxed);
+        let failed = if is_after(known, now) { known & FAILED } else { 0 };
+        !is_after(self.suspected_until.swap(until.as_micros() & !FAILED | failed, Relaxed), now)
     }
 
     /// Ends the suspicion. Returns whether there was one.
@@ -76,10 +83,17 @@ impl HostCounters {
         self.suspected_until.load(Relaxed) != 0 && self.suspected_until.swap(0, Relaxed) != 0
     }
 
-    /// Whether a reactor saw this host fail, and nothing has shown otherwise since.
+    /// Whether a reactor saw this host fail or be slow, and nothing has shown otherwise since.
     #[must_use]
     pub fn is_suspected(&self, now: Moment) -> bool {
-        self.suspected_until.load(Relaxed) > now.as_micros()
+        is_after(self.suspected_until.load(Relaxed), now)
+    }
+
+    /// Whether a reactor saw this host fail, and nothing has shown otherwise since.
+    #[must_use]
+    pub fn has_failed(&self, now: Moment) -> bool {
+        let known = self.suspected_until.load(Relaxed);
+        known & FAILED != 0 && is_after(known, now)
     }
 
     /// Takes the time of a successful connect into the smoothed one (weight 1/8, as TCP does with its round trip).
@@ -150,6 +164,13 @@ pub struct ListenerCounters {
     pub accept_errors: AtomicU64,
 }
 
+/// The bit of a suspicion that tells a failure from slowness. A microsecond more or less is nothing.
+const FAILED: u64 = 1;
+
+const fn is_after(suspected_until: u64, now: Moment) -> bool {
+    suspected_until & !FAILED > now.as_micros()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +202,19 @@ mod tests {
         assert!(!host.is_suspected(until));
         assert!(host.clear_suspicion());
         assert!(!host.clear_suspicion());
+    }
+
+    #[test]
+    fn slowness_is_no_failure_and_hides_none() {
+        let host = HostCounters::default();
+        let (now, until) = (Moment::from_millis(10), Moment::from_millis(20));
+        assert!(host.suspect_slow(now, until));
+        assert_eq!((host.is_suspected(now), host.has_failed(now)), (true, false));
+        assert!(!host.suspect(now, until));
+        assert!(!host.suspect_slow(now, until));
+        assert!(host.has_failed(now) && !host.has_failed(until));
+        assert!(host.suspect_slow(until, Moment::from_millis(30)));
+        assert!(!host.has_failed(until), "that is over");
     }
 
     #[test]

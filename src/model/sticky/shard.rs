@@ -1,14 +1,14 @@
-//! A part of the table of clients: open addressing in a flat array, with a list through it in the order of use. The list
-//! is an array of its own, because each use touches its neighbours, which are anywhere: more of a small array is cached.
+//! A part of the table of clients: open addressing in one flat array, with a list through it in the order of use.
 
 use super::Network;
 use crate::model::hash;
 use crate::model::id::HostId;
 use crate::model::time::Moment;
 
-/// Of one client: two words of its network; when it was used last; its host below its home, each counted from 1. All
-/// zero: vacant. Plain numbers, because an array of zeros costs no memory until it is used.
-type Words = [u64; 4];
+/// Of one client: two words of its network; when it was used last; its host below its home, each counted from 1; the
+/// neighbours in the order of use, newer below older, each counted from 1. All zero: vacant. Plain numbers, because an
+/// array of zeros costs no memory until it is used.
+type Words = [u64; 5];
 
 const HALF: u64 = u32::MAX as u64;
 
@@ -24,8 +24,6 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Shard {
     slots: Vec<Words>,
-    /// The neighbours in the order of use, newer below older, each a slot counted from 1.
-    links: Vec<u64>,
     len: usize,
     max: usize,
     seed: u64,
@@ -38,8 +36,7 @@ impl Shard {
     /// Room for `max` clients, fewer than 2^31.
     pub(super) fn new(max: usize, seed: u64) -> Self {
         // A fifth of the slots stays vacant, so that a search is short.
-        let slots = max + max / 4 + 4;
-        Self { slots: vec![[0; 4]; slots], links: vec![0; slots], len: 0, max, seed, newest: 0, oldest: 0 }
+        Self { slots: vec![[0; 5]; max + max / 4 + 4], len: 0, max, seed, newest: 0, oldest: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -52,7 +49,7 @@ impl Shard {
 
     /// Bytes that it takes at most.
     pub(super) const fn bytes(&self) -> usize {
-        size_of_val(self.slots.as_slice()) + size_of_val(self.links.as_slice())
+        size_of_val(self.slots.as_slice())
     }
 
     /// Slots, vacant ones included.
@@ -98,7 +95,7 @@ impl Shard {
             Err(_) if self.is_full() => return false,
             Err(slot) => {
                 let [high, low] = words(client);
-                self.slots[slot] = [high, low, place.used.as_micros(), hosts];
+                self.slots[slot] = [high, low, place.used.as_micros(), hosts, 0];
                 self.len += 1;
                 self.link(slot);
             }
@@ -132,7 +129,7 @@ impl Shard {
                 vacant = next;
             }
         }
-        (self.slots[vacant], self.links[vacant]) = ([0; 4], 0);
+        self.slots[vacant] = [0; 5];
     }
 
     fn search(&self, client: Network) -> Result<usize, usize> {
@@ -157,14 +154,14 @@ impl Shard {
     }
 
     fn relocate(&mut self, from: usize, to: usize) {
-        (self.slots[to], self.links[to]) = (self.slots[from], self.links[from]);
-        let [newer, older] = halves(self.links[to]);
+        self.slots[to] = self.slots[from];
+        let [newer, older] = halves(self.slots[to][4]);
         self.join(newer, number(to));
         self.join(number(to), older);
     }
 
     fn unlink(&mut self, slot: usize) {
-        let [newer, older] = halves(self.links[slot]);
+        let [newer, older] = halves(self.slots[slot][4]);
         self.join(newer, older);
     }
 
@@ -178,14 +175,14 @@ impl Shard {
     fn join(&mut self, newer: u32, older: u32) {
         match newer.checked_sub(1) {
             Some(slot) => {
-                let links = &mut self.links[slot as usize];
+                let links = &mut self.slots[slot as usize][4];
                 *links = *links & HALF | u64::from(older) << 32;
             }
             None => self.newest = older,
         }
         match older.checked_sub(1) {
             Some(slot) => {
-                let links = &mut self.links[slot as usize];
+                let links = &mut self.slots[slot as usize][4];
                 *links = *links & !HALF | u64::from(newer);
             }
             None => self.oldest = newer,
@@ -226,7 +223,7 @@ mod tests {
     /// The clients in the order of use, the oldest first, by both directions of the list.
     fn order(shard: &Shard) -> Vec<u128> {
         let walk = |first: u32, half: usize| {
-            let next = |number: &u32| Some(halves(shard.links[*number as usize - 1])[half]).filter(|n| *n != 0);
+            let next = |number: &u32| Some(halves(shard.slots[*number as usize - 1][4])[half]).filter(|n| *n != 0);
             let numbers = std::iter::successors(Some(first).filter(|n| *n != 0), next);
             numbers.map(|number| network(&shard.slots[number as usize - 1]).0).collect::<Vec<_>>()
         };

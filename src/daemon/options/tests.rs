@@ -10,7 +10,16 @@ fn parsed(line: &str) -> Result<Request, String> {
 fn run(line: &str) -> Options {
     match parsed(line).unwrap() {
         Request::Run(options, _) | Request::Demo(options) => options,
-        other => panic!("{other:?}"),
+        other @ (Request::Help
+        | Request::HelpLine
+        | Request::HelpTuning
+        | Request::Version
+        | Request::Check(_)
+        | Request::Print(_)
+        | Request::FromPen(_)
+        | Request::Diff(..)
+        | Request::HashPassword
+        | Request::Doctor(..)) => panic!("{other:?}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The file: what pen would run with, as elements and attributes.
 
+use std::collections::BTreeSet;
+
 use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 
@@ -20,7 +22,7 @@ type Attributes = Vec<(&'static str, String)>;
 struct Element {
     name: &'static str,
     attributes: Attributes,
-    children: Vec<Element>,
+    children: Vec<Self>,
 }
 
 impl Element {
@@ -173,7 +175,7 @@ fn hosts(pen: &mut Pen, port: &str) -> Result<Vec<Element>, String> {
     }
     if !pen.switches.prio && servers.values().any(|server| server.prio > 0) {
         pen.note("prios", "pen looks at them with the command prio only; they are left out");
-    } else if pen.switches.prio {
+    } else if pen.switches.prio && has_equals(servers.values().map(|server| server.prio)) {
         pen.note("prio", "hosts of one prio take turns here; in pen the first of them has all clients");
     }
     if hosts.is_empty() {
@@ -214,6 +216,12 @@ fn host(pen: &mut Pen, name: String, server: &Server, port: &str) -> Result<Elem
         attributes.push(("acl", list_name(list)));
     }
     Ok(Element::new("host", attributes))
+}
+
+/// Whether two of them are the same.
+fn has_equals(numbers: impl Iterator<Item = u32>) -> bool {
+    let mut seen = BTreeSet::new();
+    numbers.into_iter().any(|number| !seen.insert(number))
 }
 
 fn list_name(list: usize) -> String {

@@ -1,4 +1,4 @@
-//! Director, a TCP load balancer for bare metal. This page is the architecture of record.
+//! Director, a TCP and UDP load balancer for bare metal. This page is the architecture of record.
 //!
 //! # Map
 //! Three planes over one vocabulary. They meet only in the message enums of [`model`].
@@ -42,9 +42,13 @@
 //!   invariant 14, and between accept and close allocates nothing but the growth of the slab, the buffer pool and the
 //!   lists of who is to have a turn to their peak.
 //!
-//! # Six flows
+//! # Seven ways
 //! - *A connection*: accept batch → [`balancer::Balancer::open`] chooses a host → connect → writable →
 //!   [`balancer::Balancer::connected`] → bytes move both ways → both ended → [`balancer::Balancer::close`].
+//! - *A datagram*: a batch of a listener's socket → [`balancer::flows::Flows::arrive`] finds its flow, or chooses a host as
+//!   for a connection and a socket towards it → sent, with others of the batch, from where it was received. An answer:
+//!   a host's socket → [`balancer::flows::Flows::answer`] knows by the sender whose it is → sent through the listener, with
+//!   others of the turn. What did not arrive: the socket's queue of errors → [`balancer::flows::Flows::unreached`].
 //! - *A host fails*: [`balancer::Balancer::connect_failed`] names the next host for the same client, suspects the failed
 //!   one for all reactors at once, and reports it → the manager judges, publishes the service with the next generation →
 //!   every reactor's mailbox. A probe that is answered takes the same road back.
@@ -101,6 +105,9 @@
 //!     for abuse or nowhere, and waits for none. What is remembered of a client is a host that was chosen as sound, never
 //!     one for emergencies. Who is elsewhere because its host was slow for others returns to it; who is elsewhere because
 //!     it failed, was full or drained stays, unless the group fails back.
+//! 16. A socket towards hosts has at most one flow for each host address, and the place of one that has ended rests for a
+//!     second: an answer reaches the client that it is for or nobody. Datagrams are not kept: what cannot be sent now is
+//!     dropped and counted. They have a budget of their own in each turn, so that connections need not wait for them.
 //!
 //! # Absent on purpose
 //! No async runtime, no other lock shared between reactors, no thread hop on the connection path (unless `--rebalance`

@@ -10,13 +10,14 @@ use std::thread;
 use std::time::Duration;
 
 use director::model::counters::HostCounters;
+use director::model::datagram::{FlowRules, Protocol};
 use director::model::id::{HostId, ListenerId, ServiceId};
 use director::model::role::Level;
 use director::model::scheduler::SchedulerKind;
 use director::model::service::{HostSpec, ListenerSpec, ServiceSpec};
 use director::model::status::HostStatus;
 use director::model::sticky::StickyRules;
-use director::model::update::Update;
+use director::model::update::{ListenSocket, Update};
 use director::reactor::{Reactors, Settings, Splice};
 use director::sys::clock::Clock;
 use director::sys::listener::listen;
@@ -62,6 +63,8 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
     let settings = Settings {
         cpus: vec![None, None],
         max_connections: 1000,
+        flows_max: 1000,
+        flow_sockets_max: 100,
         buffer_bytes: 4096,
         buffers_max: 100,
         splice: Splice::Auto,
@@ -84,6 +87,7 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(5),
         fin_timeout: Duration::from_secs(5),
+        flows: FlowRules::default(),
         max_connections: None,
         rotation: Arc::default(),
         counters: Arc::default(),
@@ -93,8 +97,14 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
     let sockets = [first, listen(addr, 128).unwrap()].map(Arc::new);
     for (mailbox, socket) in reactors.mailboxes().iter().zip(&sockets) {
         mailbox.post(Update::Service(Arc::clone(&spec))).unwrap();
-        let listener = ListenerSpec { id: ListenerId(0), service: ServiceId(0), addr, counters: Arc::default() };
-        mailbox.post(Update::Listen(listener, Arc::clone(socket))).unwrap();
+        let listener = ListenerSpec {
+            id: ListenerId(0),
+            service: ServiceId(0),
+            protocol: Protocol::Tcp,
+            addr,
+            counters: Arc::default(),
+        };
+        mailbox.post(Update::Listen(listener, ListenSocket::Tcp(Arc::clone(socket)))).unwrap();
     }
     let payload: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
     for _ in 0..20 {

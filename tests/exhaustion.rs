@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -26,7 +25,7 @@ fn process_without_descriptors_waits_quietly_and_goes_on_when_one_is_free() {
     const CLIENTS: usize = 100;
     let host = Host::serve("a", scripts::greet());
     let director = Director::plan(Service::with(&[&host]).set("connect-timeout", "30s")).start();
-    limit_descriptors(director.process(), director.first_descriptors() + 40);
+    director.process().limit_files(director.first_descriptors() + 40);
     let clients = Crowd::new((0..CLIENTS).map(|_| Client::connect(director.addr())).collect());
     director.wait_for_log(&["accepting paused"], PATIENCE);
     until(PATIENCE, "the descriptors are used up", || clients.served() >= 15);
@@ -372,13 +371,6 @@ impl Drop for MemoryGroup {
         // It is empty once the balancer has ended, which the kernel notes a moment later.
         holds_within(PATIENCE, || fs::remove_dir(&self.path).is_ok());
     }
-}
-
-/// Leaves a running process so many descriptors.
-fn limit_descriptors(process: Process, most: usize) {
-    let (pid, limit) = (process.0.to_string(), format!("--nofile={most}:"));
-    let status = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
-    assert!(status.is_ok_and(|status| status.success()), "prlimit {limit}");
 }
 
 /// A client that takes none of the kernel's ports.

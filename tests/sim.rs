@@ -8,6 +8,8 @@
 
 #[path = "sim/check.rs"]
 mod check;
+#[path = "sim/flows.rs"]
+mod flows;
 #[path = "sim/hosts.rs"]
 mod hosts;
 #[path = "sim/policy.rs"]
@@ -58,6 +60,26 @@ fn every_seed_keeps_the_invariants_and_comes_to_rest() {
     }
     println!("{seeds} seeds of {STEPS} steps: {total:?}");
     // The simulation that meets nothing proves nothing.
+    for (what, count) in total.all() {
+        assert!(count >= seeds, "only {count} {what} in {seeds} seeds");
+    }
+}
+
+#[test]
+fn flows_of_every_seed_keep_the_invariants_and_come_to_rest() {
+    if let Some(seed) = number("DIRECTOR_SIM_SEED") {
+        println!("seed {seed}: {:?}", flows::run(seed, STEPS));
+        return;
+    }
+    let seeds = number("DIRECTOR_SIM_SEEDS").unwrap_or(SEEDS);
+    let mut total = flows::Tally::default();
+    for seed in 0..seeds {
+        match catch_unwind(AssertUnwindSafe(|| flows::run(seed, STEPS))) {
+            Ok(tally) => total.add(&tally),
+            Err(_) => panic!("seed {seed} failed: DIRECTOR_SIM_SEED={seed} cargo test --test sim flows repeats it"),
+        }
+    }
+    println!("{seeds} seeds of {STEPS} steps: {total:?}");
     for (what, count) in total.all() {
         assert!(count >= seeds, "only {count} {what} in {seeds} seeds");
     }

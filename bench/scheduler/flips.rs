@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use director::balancer::{Balancer, Next};
-use director::config::{Address, Config, Group, GroupPolicy, Host, HostPolicy, Manager as Rules, Service};
+use director::config::{Address, Config, FlowConfig, Group, GroupPolicy, Host, HostPolicy, Manager as Rules, Service};
 use director::manager::{Effect, Event, Manager, Settings};
 use director::model::id::ServiceId;
 use director::model::outcome::Fault;
@@ -120,6 +120,7 @@ fn config(hosts: u32) -> Config {
         fin_timeout: None,
         max_connections: None,
         stubborn: false,
+        flows: FlowConfig::default(),
     };
     let rules = Rules {
         host_check: Duration::from_secs(2),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use director::balancer::{Balancer, Key, Next, Traffic};
 use director::model::counters::HostCounters;
+use director::model::datagram::FlowRules;
 use director::model::id::{HostId, ServiceId};
 use director::model::outcome::{Blame, CloseReason};
 use director::model::role::Level;
@@ -158,6 +159,7 @@ pub(crate) fn spec(kind: SchedulerKind, service: u32, case: &Case) -> ServiceSpe
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(600),
         fin_timeout: Duration::from_secs(60),
+        flows: FlowRules::default(),
         max_connections: None,
         rotation: Arc::default(),
         counters: Arc::default(),

@@ -50,6 +50,9 @@ pub fn service(service: &ServiceView) -> Value {
         "connect_timeout_ms": millis(service.connect_timeout),
         "idle_timeout_ms": millis(service.idle_timeout),
         "fin_timeout_ms": millis(service.fin_timeout),
+        "session": service.flows.kind.name(),
+        "responses": service.flows.responses,
+        "flow_timeout_ms": millis(service.flows.timeout),
         "max_connections": service.max_connections,
         "open": service.open,
         "waiting": service.waiting,
@@ -65,6 +68,7 @@ pub fn service(service: &ServiceView) -> Value {
 pub fn listener(listener: &ListenerView) -> Value {
     json!({
         "address": listener.address,
+        "protocol": listener.protocol.name(),
         "bound": listener.bound.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "accepted": listener.accepted,
         "errors": listener.errors,
@@ -169,6 +173,7 @@ fn session(session: &SessionView) -> Value {
     let info = &session.info;
     json!({
         "name": info.name.to_string(),
+        "protocol": info.protocol.name(),
         "service": session.service,
         "group": session.group,
         "host": session.host,
@@ -241,6 +246,7 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::datagram::{FlowRules, Protocol, Protocols};
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::role::Level;
@@ -306,11 +312,18 @@ mod tests {
         let service = ServiceView {
             name: String::from("s"),
             enabled: Some(String::from("g")),
-            listeners: vec![ListenerView { address: String::from("*:80"), bound: Vec::new(), accepted: 1, errors: 2 }],
+            listeners: vec![ListenerView {
+                address: String::from("*:80"),
+                protocol: Protocols::default(),
+                bound: Vec::new(),
+                accepted: 1,
+                errors: 2,
+            }],
             groups: vec![group],
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(600),
             fin_timeout: Duration::from_secs(60),
+            flows: FlowRules::default(),
             max_connections: None,
             open: 1,
             waiting: 0,
@@ -348,6 +361,7 @@ mod tests {
     fn session_event_and_refusal_are_told() {
         let info = SessionInfo {
             name: SessionName { reactor: 1, slot: 2, generation: 3 },
+            protocol: Protocol::Udp,
             service: ServiceId(0),
             host: Some(HostId(0)),
             host_addr: None,

@@ -6,9 +6,10 @@ use super::candidates::{Host, Wish};
 use super::place::roles;
 use super::session::{Key, NEVER, NO_HOST, State};
 use super::{Balancer, Next, Target};
-use crate::model::limits::{LOCAL_RETRY, SUSPICION};
+use crate::model::limits::{FLOW_DRAIN, LOCAL_RETRY, SUSPICION};
 use crate::model::outcome::{CloseReason, Fault};
 use crate::model::report::Report;
+use crate::model::service::ServiceSpec;
 use crate::model::time::Moment;
 
 /// What the shell is to do because time has passed.
@@ -59,13 +60,14 @@ impl<T> Balancer<T> {
 
     fn due(&mut self, now: Moment, key: Key) -> Option<Due> {
         let session = self.sessions.get_mut(key.slot as usize)?;
-        let spec = &self.services[session.service as usize].spec;
-        let last_chance = session.opened.after(spec.connect_timeout);
         if session.wake <= now {
             session.wake = NEVER;
             self.arm(key);
             return Some(Due::Wake);
         }
+        let session = &self.sessions[key.slot as usize];
+        let spec = &self.services[session.service as usize].spec;
+        let last_chance = session.opened.after(spec.connect_timeout);
         match session.state {
             State::Waiting if now >= last_chance => Some(Due::Close(CloseReason::ConnectTimeout)),
             State::Connecting { .. } if now >= last_chance => {
@@ -74,9 +76,10 @@ impl<T> Balancer<T> {
             }
             State::Connecting { round } => self.slow(now, key, round),
             State::Retrying => Some(self.retry(now, key).into()),
-            State::Open if now >= session.since.after(spec.idle_timeout) => Some(Due::Close(CloseReason::Idle)),
-            State::HalfClosed if now >= session.since.after(spec.fin_timeout) => {
-                Some(Due::Close(CloseReason::HalfClosedIdle))
+            State::Open if now >= session.since.after(self.idle(spec)) => Some(Due::Close(CloseReason::Idle)),
+            State::HalfClosed if now >= session.since.after(self.fin(spec)) => {
+                let reason = if self.of_flows { CloseReason::Idle } else { CloseReason::HalfClosedIdle };
+                Some(Due::Close(reason))
             }
             State::Waiting | State::Open | State::HalfClosed => {
                 self.arm(key);
@@ -151,6 +154,15 @@ impl<T> Balancer<T> {
         }
     }
 
+    fn idle(&self, spec: &ServiceSpec) -> Duration {
+        if self.of_flows { spec.flows.timeout } else { spec.idle_timeout }
+    }
+
+    /// A flow of which nothing more comes from the client only has to get the answers that are on their way.
+    fn fin(&self, spec: &ServiceSpec) -> Duration {
+        if self.of_flows { spec.flows.timeout.min(FLOW_DRAIN) } else { spec.fin_timeout }
+    }
+
     /// Derives the session's timer from its state. Called after every change of it.
     pub(super) fn arm(&mut self, key: Key) {
         let session = &self.sessions[key.slot as usize];
@@ -162,8 +174,8 @@ impl<T> Balancer<T> {
                 last_chance.min(session.since.after(slow_after(service.pool.host(session.host), round)))
             }
             State::Retrying => last_chance.min(session.since.after(LOCAL_RETRY)),
-            State::Open => session.since.after(service.spec.idle_timeout),
-            State::HalfClosed => session.since.after(service.spec.fin_timeout),
+            State::Open => session.since.after(self.idle(&service.spec)),
+            State::HalfClosed => session.since.after(self.fin(&service.spec)),
         };
         self.timers.set(key.slot, session.wake.min(own).as_micros().div_ceil(1000));
     }

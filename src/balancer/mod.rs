@@ -7,6 +7,8 @@
 mod affinity;
 pub mod candidates;
 mod due;
+mod flow;
+pub mod flows;
 mod index;
 pub mod invariants;
 mod memory;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use slab::Slab;
 
 pub use due::Due;
+pub use flow::Onward;
 pub use session::{Client, Key, State};
 pub use view::View;
 
@@ -103,6 +106,8 @@ pub struct Balancer<T> {
     exact_hosts_max: usize,
     /// Sessions of removed services that can never be served.
     stranded: Vec<Key>,
+    /// Whether sessions are flows of datagrams.
+    of_flows: bool,
 }
 
 impl<T> Balancer<T> {
@@ -127,7 +132,14 @@ impl<T> Balancer<T> {
             sweep: None,
             exact_hosts_max,
             stranded: Vec::new(),
+            of_flows: false,
         }
+    }
+
+    /// As [`Self::with_exact_hosts_max`], for sessions that are flows of datagrams: a silence ends them.
+    #[must_use]
+    pub fn of_flows(seed: u64, exact_hosts_max: usize) -> Self {
+        Self { of_flows: true, ..Self::with_exact_hosts_max(seed, exact_hosts_max) }
     }
 
     /// Takes over a service's specification, unless a later one is in force.
@@ -320,10 +332,12 @@ impl<T> Balancer<T> {
         }
         service.spec.counters.open.fetch_sub(1, Relaxed);
         service.spec.counters.count_closed(reason);
-        if matches!(
+        let is_lost = matches!(
             reason,
             CloseReason::NoHost | CloseReason::ConnectTimeout | CloseReason::QueueFull | CloseReason::Local
-        ) {
+        );
+        // Whose datagrams are dropped is counted.
+        if is_lost && !self.of_flows {
             self.reports.push(Report::ClientLost { service: service.spec.id, client: session.client, reason });
         }
         self.drop_if_over(session.service);

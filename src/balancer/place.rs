@@ -20,7 +20,7 @@ use crate::model::time::Moment;
 /// Hosts that are tried in a row after local failures before a pause.
 const LOCAL_FAILURES_MAX: usize = 2;
 /// Whom clients come to, in this order, before one waits for room.
-const FIRST: [(Role, Class); 4] = [
+pub(super) const FIRST: [(Role, Class); 4] = [
     (Role::Normal, Class::Sound),
     (Role::Normal, Class::Suspected),
     (Role::Emergency, Class::Sound),

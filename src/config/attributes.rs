@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::datagram;
 use super::policy;
 use super::sockets;
 use super::sticky;
@@ -16,19 +17,22 @@ pub(super) type Shown = Vec<(&'static str, String)>;
 
 /// Of `<service>`.
 pub(super) fn service(service: &Service) -> Shown {
-    given([
+    let mut shown = given([
         ("name", Some(service.name.clone())),
         ("connect-timeout", service.connect_timeout.map(show_time)),
         ("idle-timeout", service.idle_timeout.map(show_time)),
         ("fin-timeout", service.fin_timeout.map(show_time)),
         ("max-connections", service.max_connections.map(|max| max.to_string())),
         ("stubborn", service.stubborn.then(|| String::from("true"))),
-    ])
+    ]);
+    shown.extend(datagram::shown_flows(&service.flows));
+    shown
 }
 
 /// Of `<listen>`.
 pub(super) fn listen(listen: &Listen) -> Shown {
     let mut shown = vec![("ip", listen.address.to_string())];
+    shown.extend(datagram::shown_protocol(listen.protocol));
     shown.extend(sockets::shown_listen(&listen.options));
     shown
 }

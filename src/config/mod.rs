@@ -29,6 +29,7 @@ mod attributes;
 mod blank;
 mod change;
 mod current;
+mod datagram;
 mod diff;
 mod error;
 mod guard;
@@ -53,6 +54,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::datagram::{Protocol, Protocols};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::snapshot::UserView;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
@@ -61,6 +63,7 @@ use crate::model::sticky::StickyRules;
 
 pub use change::{apply, find_host};
 pub use current::Current;
+pub use datagram::FlowConfig;
 pub use diff::{described, diff};
 pub use error::{Errors, Position, Problem};
 pub use policy::{GroupPolicy, HostPolicy};
@@ -183,6 +186,22 @@ pub struct Service {
     /// Whether a client whose host fails is closed instead of being offered another one, as far as the group does not
     /// say.
     pub stubborn: bool,
+    /// Of its flows of datagrams.
+    pub flows: FlowConfig,
+}
+
+impl Service {
+    /// Whether clients connect to it, and do not only send datagrams.
+    #[must_use]
+    pub fn takes_connections(&self) -> bool {
+        self.listens.iter().any(|listen| listen.protocol.each().contains(&Protocol::Tcp))
+    }
+
+    /// Sockets that a reactor has on its listeners, as far as each is one address.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.listens.iter().map(|listen| listen.protocol.each().len()).sum()
+    }
 }
 
 /// A listener.
@@ -190,14 +209,16 @@ pub struct Service {
 pub struct Listen {
     /// Where it is.
     pub address: Address,
+    /// What it takes in.
+    pub protocol: Protocols,
     /// What it says of its sockets; the command line says the rest.
     pub options: ListenOptions,
 }
 
-/// A listener that says nothing of its sockets.
+/// A listener of connections that says nothing of its sockets.
 impl From<Address> for Listen {
     fn from(address: Address) -> Self {
-        Self { address, options: ListenOptions::default() }
+        Self { address, protocol: Protocols::default(), options: ListenOptions::default() }
     }
 }
 

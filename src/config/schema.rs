@@ -149,6 +149,9 @@ pub(super) static SERVICE: Rule = Rule {
         ("fin-timeout", TIME),
         ("max-connections", NUMBER),
         ("stubborn", BOOLEAN),
+        ("session", "flow|packet"),
+        ("responses", NUMBER),
+        ("flow-timeout", TIME),
     ],
     children: &[at_least_one(&LISTEN), at_least_one(&GROUP), at_most_one(&ENABLE)],
 };
@@ -172,7 +175,13 @@ macro_rules! with_stream {
 
 pub(super) static LISTEN: Rule = Rule {
     name: "listen",
-    attributes: with_stream![("ip", ADDRESS), ("backlog", NUMBER), ("defer-accept", TIME), ("fastopen", NUMBER)],
+    attributes: with_stream![
+        ("ip", ADDRESS),
+        ("protocol", "tcp|udp|tcp+udp"),
+        ("backlog", NUMBER),
+        ("defer-accept", TIME),
+        ("fastopen", NUMBER)
+    ],
     children: &[],
 };
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::datagram;
 use super::policy;
 use super::sockets;
 use super::value::show_time;
@@ -104,7 +105,8 @@ fn settings(service: &Service) -> String {
     ];
     let times = times.into_iter().filter_map(|(name, time)| Some(format!("{name} {}", show_time(time?))));
     let max = service.max_connections.map(|max| format!("max-connections {max}"));
-    let settings: Vec<String> = times.chain(max).collect();
+    let flows = datagram::shown_flows(&service.flows).into_iter().map(|(name, value)| format!("{name} {value}"));
+    let settings: Vec<String> = times.chain(max).chain(flows).collect();
     if settings.is_empty() { String::new() } else { format!("  ({})", settings.join(", ")) }
 }
 
@@ -121,7 +123,9 @@ fn group_line(group: &Group, width: usize) -> String {
 }
 
 fn listen(listen: &Listen) -> String {
-    let options = options(&sockets::shown_listen(&listen.options));
+    let mut shown = datagram::shown_protocol(listen.protocol);
+    shown.extend(sockets::shown_listen(&listen.options));
+    let options = options(&shown);
     if options.is_empty() { listen.address.to_string() } else { format!("{} {options}", listen.address) }
 }
 

@@ -35,7 +35,7 @@ const fn several(flag: Flag) -> Flag {
 }
 
 /// The first screen.
-const FLAGS: [Flag; 19] = [
+const FLAGS: [Flag; 20] = [
     flag("Instead", "", "check", "", "print every error of CONFIG, or what would run"),
     flag("", "", "doctor", "", "what on this host limits it, and the remedy"),
     flag("", "", "demo", "", "balance over three built-in hosts, to try out"),
@@ -48,6 +48,7 @@ const FLAGS: [Flag; 19] = [
     flag("", "V", "version", "", "print the version"),
     flag("Threads", "t", "threads", "N", "reactors (default: the CPUs it may run on)"),
     flag("Bounds", "", "max-connections", "N", "most open pairs (default: what fits)"),
+    flag("", "", "max-flows", "N", "most flows of datagrams (100000)"),
     flag("Times", "", "connect-timeout", "T", "a client may wait for a host (5s)"),
     flag("", "", "idle-timeout", "T", "a pair may be silent (10m)"),
     flag("", "", "fin-timeout", "T", "a half-closed pair may be silent (1m)"),

@@ -18,7 +18,7 @@ use super::logging::{Log, log_panics};
 use super::options::{Options, Spread};
 use super::pidfile::Pidfile;
 use super::signals::{Receiver, Watch};
-use crate::config::{Config, Current};
+use crate::config::{self, Config, Current};
 use crate::instance::limits::{self, Asked, Machine, Plan};
 use crate::instance::{Balancer, counted};
 use crate::manager::run::{Defaults, Desk};
@@ -58,7 +58,7 @@ fn serve(options: &Options, source: Source, log: &Arc<Log>, greet: impl FnOnce()
     let cpus = cpus(options);
     let asked = Asked {
         threads: cpus.len(),
-        listeners: source.config.services.iter().map(|service| service.listens.len()).sum(),
+        listeners: source.config.services.iter().map(config::Service::sockets).sum(),
         front_ends: front::descriptors(&source.config),
         max_connections: options.max_connections,
         buffer_bytes: options.buffer_bytes,
@@ -143,6 +143,8 @@ fn settings(options: &Options, cpus: Vec<Option<usize>>, plan: Plan) -> Settings
     Settings {
         cpus,
         max_connections: plan.max_connections,
+        flows_max: options.max_flows,
+        flow_sockets_max: plan.flow_sockets_max,
         buffer_bytes: options.buffer_bytes,
         buffers_max: plan.buffers_max,
         splice: options.splice,

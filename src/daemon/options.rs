@@ -15,7 +15,7 @@ use crate::admin::words::Form;
 use crate::config;
 use crate::model::limits::{
     ACCEPT_BATCH, ACCEPT_BATCH_MAX, BACKLOG, BUFFER_BYTES, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, CONNECT_TIMEOUT,
-    DRAIN_TIMEOUT, FIN_TIMEOUT, IDLE_TIMEOUT, REACTORS_MAX,
+    DRAIN_TIMEOUT, FIN_TIMEOUT, FLOWS_LIMIT, FLOWS_MAX, IDLE_TIMEOUT, REACTORS_MAX,
 };
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::reactor::Splice;
@@ -82,6 +82,8 @@ pub(super) struct Options {
     pub(super) rebalance: bool,
     /// Most open pairs; none: what the machine allows.
     pub(super) max_connections: Option<u32>,
+    /// Most flows of datagrams.
+    pub(super) max_flows: u32,
     /// For listeners that do not say.
     pub(super) listen: ListenOptions,
     /// For hosts and groups that do not say.
@@ -212,6 +214,7 @@ fn options(values: &mut Values<'_>) -> Result<Options, String> {
         spread: spread(values)?,
         rebalance: values.0.opt_present("rebalance"),
         max_connections: values.number("max-connections", 1..=u32::MAX)?,
+        max_flows: values.number("max-flows", 1..=FLOWS_LIMIT)?.unwrap_or(FLOWS_MAX),
         listen: ListenOptions { backlog: listen.backlog.or(Some(BACKLOG)), ..listen },
         connect,
         accept_batch: values.number("accept-batch", 1..=ACCEPT_BATCH_MAX)?.unwrap_or(ACCEPT_BATCH),

@@ -8,7 +8,7 @@ use crate::config::{self, Config, Current};
 use crate::manager::run::{Defaults, Desk, Surroundings};
 use crate::model::change::{Attributes, Change, GroupRef, Refusal};
 use crate::model::limits::{
-    ACCEPT_BATCH, BUFFER_BYTES, CONNECT_TIMEOUT, DRAIN_TIMEOUT, FIN_TIMEOUT, IDLE_TIMEOUT, REACTORS_MAX,
+    ACCEPT_BATCH, BUFFER_BYTES, CONNECT_TIMEOUT, DRAIN_TIMEOUT, FIN_TIMEOUT, FLOWS_MAX, IDLE_TIMEOUT, REACTORS_MAX,
 };
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::reactor::{Settings, Splice};
@@ -136,7 +136,7 @@ impl Builder {
         let threads = threads.clamp(1, REACTORS_MAX);
         let asked = Asked {
             threads,
-            listeners: config.services.iter().map(|service| service.listens.len()).sum(),
+            listeners: config.services.iter().map(config::Service::sockets).sum(),
             front_ends: 0,
             max_connections: self.max_connections,
             buffer_bytes: BUFFER_BYTES,
@@ -146,6 +146,8 @@ impl Builder {
         let settings = Settings {
             cpus: vec![None; threads],
             max_connections: plan.max_connections,
+            flows_max: FLOWS_MAX,
+            flow_sockets_max: plan.flow_sockets_max,
             buffer_bytes: BUFFER_BYTES,
             buffers_max: plan.buffers_max,
             splice: Splice::Auto,

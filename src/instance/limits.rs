@@ -6,8 +6,9 @@ use std::io;
 use log::warn;
 
 use crate::model::limits::{
-    BUFFERS_MIN, BUFFERS_PERCENT, DESCRIPTORS_PER_PAIR, DESCRIPTORS_RESERVED, MEMORY_ASSUMED_BYTES, MEMORY_PERCENT,
-    OPEN_FILES_PER_PIPE, PAIR_BYTES, PAIR_KERNEL_BYTES, PIPE_BYTES, PIPES_MAX, PIPES_PERCENT, SESSIONS_PER_REACTOR_MAX,
+    BUFFERS_MIN, BUFFERS_PERCENT, DESCRIPTORS_PER_PAIR, DESCRIPTORS_RESERVED, FLOW_SOCKETS_PERCENT,
+    MEMORY_ASSUMED_BYTES, MEMORY_PERCENT, OPEN_FILES_PER_PIPE, PAIR_BYTES, PAIR_KERNEL_BYTES, PIPE_BYTES, PIPES_MAX,
+    PIPES_PERCENT, SESSIONS_PER_REACTOR_MAX,
 };
 use crate::sys::process;
 
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) buffers_max: usize,
     /// Most pipes of one reactor.
     pub(crate) pipes_max: usize,
+    /// Most sockets towards hosts that one reactor has for flows.
+    pub(crate) flow_sockets_max: usize,
     bound: Bound,
     buffer_bytes: usize,
     threads: usize,
@@ -122,7 +125,9 @@ pub(crate) fn plan(machine: Machine, asked: Asked) -> Result<Plan, Refusal> {
     let (most, bound) = bounds.into_iter().min_by_key(|(most, _)| *most).unwrap_or((1, Bound::Asked));
     let max_connections = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
     let buffers_max = buffers_max(machine, asked, max_connections);
-    Ok(Plan { max_connections, buffers_max, pipes_max, bound, ..Plan::of(asked) })
+    let flow_sockets = open_files.saturating_mul(FLOW_SOCKETS_PERCENT) / 100 / asked.threads.max(1) as u64;
+    let flow_sockets_max = usize::try_from(flow_sockets).unwrap_or(usize::MAX).max(1);
+    Ok(Plan { max_connections, buffers_max, pipes_max, flow_sockets_max, bound, ..Plan::of(asked) })
 }
 
 /// Descriptors that are not for pairs. Every reactor has an epoll, an eventfd, a socket on each listen address, and two
@@ -151,7 +156,15 @@ fn buffers_max(machine: Machine, asked: Asked, max_connections: u32) -> usize {
 impl Plan {
     const fn of(asked: Asked) -> Self {
         let Asked { threads, buffer_bytes, .. } = asked;
-        Self { max_connections: 0, buffers_max: 0, pipes_max: 0, bound: Bound::Asked, buffer_bytes, threads }
+        Self {
+            max_connections: 0,
+            buffers_max: 0,
+            pipes_max: 0,
+            flow_sockets_max: 0,
+            bound: Bound::Asked,
+            buffer_bytes,
+            threads,
+        }
     }
 
     /// Says so when less than `--max-connections` fits.

@@ -46,6 +46,11 @@ impl Manager {
                     self.tell_paused(item, suppressed);
                 }
             }
+            Report::DatagramsDropped { reactor, reason, count } => {
+                if let Some((item, suppressed)) = self.dropped.offer(now, (reactor, reason, count)) {
+                    self.tell_dropped(item, suppressed);
+                }
+            }
             Report::ReactorRestarted { reactor, lost } => {
                 self.tell(Level::Error, format!("reactor restarted reactor={reactor} lost={lost}"));
             }
@@ -89,6 +94,10 @@ impl Manager {
     /// Starts a probe that is due.
     pub(super) fn start_probe(&mut self, now: Moment, id: HostId) {
         let Some(host) = self.registry.hosts.get_mut(&id) else { return self.probes.forget(id) };
+        let service = self.registry.services.get(&host.at.service);
+        if service.is_some_and(|service| !service.config.takes_connections()) {
+            return self.end_time_out(now, id);
+        }
         let configured = self.registry.services.get(&host.at.service).and_then(|s| s.config.connect_timeout);
         let full = configured.unwrap_or(self.settings.connect_timeout).min(PROBE_TIMEOUT_MAX);
         let timeout = host.health.probe_timeout(full, host.counters.connect_time(), &self.rules);
@@ -97,6 +106,21 @@ impl Manager {
         // Far above the timeout: until then the shell has answered, if it ever will.
         self.probes.start(id, now.after(timeout).after(PROBE_TIMEOUT_MAX));
         self.effects.push(Effect::Probe { host: id, addr, timeout });
+    }
+
+    /// Nobody has to listen for connections where all clients come by datagrams: a failed host comes back when its time
+    /// is over, and what does not arrive there is offered to another one.
+    fn end_time_out(&mut self, now: Moment, id: HostId) {
+        self.with_health(now, id, |host, rules| {
+            host.health.on_probe_started(now);
+            if host.health.status() == HostStatus::Up {
+                // That nobody was asked says nothing for it.
+                host.health.on_probe_void(now);
+                return None;
+            }
+            host.counters.clear_suspicion();
+            host.health.on_probe_succeeded(now, rules).map(|_| "its time is over".to_owned())
+        });
     }
 
     /// Takes in which hosts of a service are in its enabled group, and the rules.

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use log::Level;
 
 use crate::config::{self, Address, Config};
+use crate::model::datagram::Dropped;
 use crate::model::id::{HostId, ReactorId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::service::ServiceSpec;
@@ -68,6 +69,7 @@ pub struct Manager {
     names: Names,
     probes: Probes,
     paused: Limiter<(ReactorId, Option<i32>)>,
+    dropped: Limiter<(ReactorId, Dropped, u64)>,
     /// Hosts that operators keep out for a time.
     kept_out: blacklist::Ends,
     /// Services of which something changed since they were last looked at.
@@ -94,6 +96,7 @@ impl Manager {
             names: Names::default(),
             probes: Probes::default(),
             paused: Limiter::default(),
+            dropped: Limiter::default(),
             kept_out: blacklist::Ends::default(),
             dirty: BTreeSet::new(),
             effects: Vec::new(),
@@ -150,6 +153,9 @@ impl Manager {
         if let Some((item, suppressed)) = self.paused.take_due(now) {
             self.tell_paused(item, suppressed);
         }
+        if let Some((item, suppressed)) = self.dropped.take_due(now) {
+            self.tell_dropped(item, suppressed);
+        }
         let mut lost = Vec::new();
         for (id, service) in &mut self.registry.services {
             lost.extend(service.lost.take_due(now).map(|held| (*id, held)));
@@ -168,6 +174,7 @@ impl Manager {
             self.probes.next_deadline(),
             self.names.next_deadline(),
             self.paused.next_deadline(),
+            self.dropped.next_deadline(),
             self.kept_out.next_deadline(),
         ];
         let gathering = self.dirty.iter().filter_map(|id| Some(self.registry.services.get(id)?.gathers_until));
@@ -299,6 +306,12 @@ impl Manager {
             None => "at the connection limit".to_owned(),
         };
         let line = format!("accepting paused reactor={reactor} why={} suppressed={suppressed}", Quoted(&why));
+        self.tell(Level::Warn, line);
+    }
+
+    fn tell_dropped(&mut self, (reactor, reason, count): (ReactorId, Dropped, u64), suppressed: u32) {
+        let why = reason.name();
+        let line = format!("datagrams dropped reactor={reactor} why={why} count={count} suppressed={suppressed}");
         self.tell(Level::Warn, line);
     }
 

@@ -66,6 +66,7 @@ impl Registry {
             connect_timeout: config.connect_timeout.unwrap_or(settings.connect_timeout),
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
             fin_timeout: config.fin_timeout.unwrap_or(settings.fin_timeout),
+            flows: config.flows.rules(),
             max_connections: config.max_connections,
             rotation: state.map(|state| Arc::clone(&state.rotation)).unwrap_or_default(),
             counters: Arc::clone(&service.counters),
@@ -110,6 +111,7 @@ fn same(a: &ServiceSpec, b: &ServiceSpec) -> bool {
         && a.connect_timeout == b.connect_timeout
         && a.idle_timeout == b.idle_timeout
         && a.fin_timeout == b.fin_timeout
+        && a.flows == b.flows
         && a.max_connections == b.max_connections
         && a.hosts.len() == b.hosts.len()
         && a.hosts.iter().zip(&b.hosts).all(|(a, b)| same_host(a, b))

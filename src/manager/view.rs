@@ -76,6 +76,7 @@ impl Manager {
             connect_timeout: config.connect_timeout.unwrap_or(settings.connect_timeout),
             idle_timeout: config.idle_timeout.unwrap_or(settings.idle_timeout),
             fin_timeout: config.fin_timeout.unwrap_or(settings.fin_timeout),
+            flows: config.flows.rules(),
             max_connections: config.max_connections,
             open: counters.open.load(Relaxed),
             waiting: counters.waiting.load(Relaxed),
@@ -114,7 +115,13 @@ impl Manager {
 }
 
 fn listener_view(listen: &config::Listen) -> ListenerView {
-    ListenerView { address: listen.address.to_string(), bound: Vec::new(), accepted: 0, errors: 0 }
+    ListenerView {
+        address: listen.address.to_string(),
+        protocol: listen.protocol,
+        bound: Vec::new(),
+        accepted: 0,
+        errors: 0,
+    }
 }
 
 fn host_view(now: Moment, config: &config::Host, host: &Host) -> HostView {

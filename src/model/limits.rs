@@ -1,9 +1,11 @@
 //! Every bound in one place, with its unit in its name.
 
+mod datagram;
 mod policy;
 
 use std::time::Duration;
 
+pub use datagram::*;
 pub use policy::*;
 
 /// Largest configuration file, in bytes.

@@ -7,6 +7,7 @@
 pub mod change;
 pub mod command;
 pub mod counters;
+pub mod datagram;
 pub mod event;
 pub mod hash;
 pub mod histogram;

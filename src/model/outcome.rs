@@ -77,11 +77,13 @@ pub enum CloseReason {
     Killed,
     /// It is denied access, and no host for abuse took it.
     Denied,
+    /// A flow that made room for another one.
+    Recycled,
 }
 
 impl CloseReason {
     /// How many reasons there are; [`Self::index`] is below.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
     /// The names of the reasons, by [`Self::index`].
     pub const NAMES: [&str; Self::COUNT] = [
@@ -98,6 +100,7 @@ impl CloseReason {
         "panicked",
         "killed",
         "denied",
+        "recycled",
     ];
 
     /// A dense number, for counters.
@@ -117,6 +120,7 @@ impl CloseReason {
             Self::Panicked => 10,
             Self::Killed => 11,
             Self::Denied => 12,
+            Self::Recycled => 13,
         }
     }
 

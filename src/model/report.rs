@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::datagram::Dropped;
 use super::id::{HostId, ReactorId, ServiceId};
 use super::outcome::{CloseReason, Fault};
 
@@ -46,6 +47,15 @@ pub enum Report {
         reactor: ReactorId,
         /// What accept or a socket call answered.
         errno: Option<i32>,
+    },
+    /// Datagrams were dropped, told once a while.
+    DatagramsDropped {
+        /// The reactor.
+        reactor: ReactorId,
+        /// Why the first of them was.
+        reason: Dropped,
+        /// How many of all kinds.
+        count: u64,
     },
     /// A reactor's thread panicked and was started afresh.
     ReactorRestarted {

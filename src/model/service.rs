@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::counters::{HostCounters, ListenerCounters, ServiceCounters};
+use super::datagram::{FlowRules, Protocol};
 use super::id::{HostId, ListenerId, ServiceId};
 use super::role::Level;
 use super::rotation::Rotation;
@@ -38,6 +39,8 @@ pub struct ServiceSpec {
     pub idle_timeout: Duration,
     /// As `idle_timeout`, once one side has sent its end of stream.
     pub fin_timeout: Duration,
+    /// How its datagrams belong together.
+    pub flows: FlowRules,
     /// Most open connections of this service over all reactors.
     pub max_connections: Option<u32>,
     /// The position of round robin, shared by all reactors, kept over publications.
@@ -90,6 +93,8 @@ pub struct ListenerSpec {
     pub id: ListenerId,
     /// The service whose clients arrive here.
     pub service: ServiceId,
+    /// What comes here.
+    pub protocol: Protocol,
     /// The bound address.
     pub addr: SocketAddr,
     /// Kept while it is open, whichever service it serves.

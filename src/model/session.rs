@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use super::datagram::Protocol;
 use super::id::{HostId, ReactorId, ServiceId};
 use super::time::Moment;
 
@@ -17,7 +18,7 @@ use super::time::Moment;
 pub struct SessionName {
     /// The reactor that serves it, by number.
     pub reactor: u16,
-    /// Its place there, below [`super::limits::SESSIONS_PER_REACTOR_MAX`].
+    /// Its place there, below [`super::limits::SESSIONS_PER_REACTOR_MAX`]; that of a flow of datagrams is as far above it.
     pub slot: u32,
     /// Tells the users of a place apart.
     pub generation: u32,
@@ -91,6 +92,8 @@ impl SessionState {
 pub struct SessionInfo {
     /// Its name.
     pub name: SessionName,
+    /// What it consists of.
+    pub protocol: Protocol,
     /// The service; it may have been removed since.
     pub service: ServiceId,
     /// The host that it is at or connecting to; it may have been removed since.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use super::datagram::{FlowRules, Protocols};
 use super::outcome::CloseReason;
 use super::role::Level;
 use super::scheduler::SchedulerKind;
@@ -80,6 +81,8 @@ pub struct ServiceView {
     pub idle_timeout: Duration,
     /// A half-closed pair may be silent.
     pub fin_timeout: Duration,
+    /// How its datagrams belong together.
+    pub flows: FlowRules,
     /// Most open connections.
     pub max_connections: Option<u32>,
     /// Open sessions, waiting and connecting ones included.
@@ -103,9 +106,11 @@ pub struct ServiceView {
 pub struct ListenerView {
     /// As configured.
     pub address: String,
+    /// What it takes in.
+    pub protocol: Protocols,
     /// Where it is bound; none while its service does not serve. A name with several addresses has several.
     pub bound: Vec<SocketAddr>,
-    /// Clients accepted.
+    /// Clients accepted, flows among them.
     pub accepted: u64,
     /// Errors of accept.
     pub errors: u64,

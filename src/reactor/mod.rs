@@ -16,6 +16,7 @@ mod run;
 mod tcp;
 mod tell;
 mod token;
+mod udp;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,6 +59,10 @@ pub struct Settings {
     pub cpus: Vec<Option<usize>>,
     /// Most open pairs over all reactors.
     pub max_connections: u32,
+    /// Most flows of datagrams over all reactors.
+    pub flows_max: u32,
+    /// Most sockets towards hosts that one reactor has for them.
+    pub flow_sockets_max: usize,
     /// Size of a buffer, in bytes.
     pub buffer_bytes: usize,
     /// Most buffers that one reactor may lease.

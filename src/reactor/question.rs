@@ -2,6 +2,7 @@
 //! so that those of a million take long to be told, and nobody else waits for it.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -10,13 +11,21 @@ use super::pair::Pair;
 use super::run::Reactor;
 use super::tcp::reset_both;
 use crate::balancer::{Key, State, View};
+use crate::model::datagram::Protocol;
 use crate::model::id::ReactorId;
-use crate::model::limits::{KILLS_PER_TURN, LOOKS_PER_TURN, QUESTIONS_MAX, SESSIONS_TOLD_MAX};
+use crate::model::limits::{
+    KILLS_PER_TURN, LOOKS_PER_TURN, QUESTIONS_MAX, SESSIONS_PER_REACTOR_MAX, SESSIONS_TOLD_MAX,
+};
 use crate::model::outcome::CloseReason;
 use crate::model::session::{
     KillPage, KillRequest, KillTarget, SessionFilter, SessionInfo, SessionName, SessionPage, SessionQuery, SessionState,
 };
 use crate::model::time::Moment;
+
+/// The first place of flows; those of connections are below.
+const FLOW_SLOTS: u32 = 1 << 24;
+const FLOWS: usize = FLOW_SLOTS as usize;
+const _: () = assert!(FLOWS > SESSIONS_PER_REACTOR_MAX);
 
 /// A question, and how far it is answered.
 #[derive(Debug)]
@@ -60,17 +69,17 @@ impl Reactor {
             None => {}
             Some(Question::List { query, next, mut total, mut sessions }) => {
                 let most = query.limit.min(SESSIONS_TOLD_MAX);
-                let end = (next + LOOKS_PER_TURN).min(self.balancer.slots());
-                for view in (next..end).filter_map(|slot| self.balancer.view(slot)) {
-                    if is_meant(&query.filter, &view) {
+                let (places, after) = self.part(next);
+                for place in places {
+                    if self.is_meant(&query.filter, place) {
                         total += 1;
                         if sessions.len() < most {
-                            sessions.push(info(now, self.id, &view));
+                            sessions.extend(self.info(now, place));
                         }
                     }
                 }
-                if end < self.balancer.slots() {
-                    return self.questions.push_front(Question::List { query, next: end, total, sessions });
+                if let Some(next) = after {
+                    return self.questions.push_front(Question::List { query, next, total, sessions });
                 }
                 query.answer.give(SessionPage { reactor: self.id, sessions, total });
             }
@@ -89,25 +98,85 @@ impl Reactor {
         now: Moment,
         request: Arc<KillRequest>,
         filter: &SessionFilter,
-        mut next: usize,
+        next: usize,
         killed: usize,
     ) {
         let mut here = 0;
-        let end = (next + LOOKS_PER_TURN).min(self.balancer.slots());
-        while next < end && here < KILLS_PER_TURN {
-            let meant = self.balancer.view(next).filter(|view| is_meant(filter, view)).map(|view| view.key);
-            here += usize::from(meant.is_some_and(|key| self.kill(now, key)));
-            next += 1;
+        let (places, mut after) = self.part(next);
+        for place in places {
+            if here == KILLS_PER_TURN {
+                after = Some(place);
+                break;
+            }
+            let key = if self.is_meant(filter, place) { self.key_at(place) } else { None };
+            here += usize::from(key.is_some_and(|key| self.kill(now, key)));
         }
         let killed = killed + here;
-        if next < self.balancer.slots() {
+        if let Some(next) = after {
             return self.questions.push_front(Question::Kill { request, next, killed });
         }
         request.answer.give(KillPage { reactor: self.id, killed });
     }
 
-    /// Cuts a session. Both sides see a reset, however far it has come. Returns whether there was one.
+    /// The places to look at in this turn, and where the next one goes on. Connections come first, then flows.
+    fn part(&self, next: usize) -> (Range<usize>, Option<usize>) {
+        if next < FLOWS {
+            let end = (next + LOOKS_PER_TURN).min(self.balancer.slots());
+            return (next..end, Some(if end < self.balancer.slots() { end } else { FLOWS }));
+        }
+        let slots = FLOWS + self.udp.flows.sessions().slots();
+        let end = (next + LOOKS_PER_TURN).min(slots);
+        (next..end, (end < slots).then_some(end))
+    }
+
+    fn key_at(&self, place: usize) -> Option<Key> {
+        if place < FLOWS {
+            return self.balancer.key_at(place);
+        }
+        let key = self.udp.flows.sessions().key_at(place - FLOWS)?;
+        Some(Key { slot: key.slot + FLOW_SLOTS, ..key })
+    }
+
+    fn is_meant(&self, filter: &SessionFilter, place: usize) -> bool {
+        if place < FLOWS {
+            return self.balancer.view(place).is_some_and(|view| {
+                is_meant(filter, &view) && filter.matches_local(|| local_of(view.io.host.socket.as_ref()))
+            });
+        }
+        let view = self.udp.flows.sessions().view(place - FLOWS);
+        view.is_some_and(|view| is_meant(filter, &view) && filter.matches_local(|| self.udp.local_addr(view.io)))
+    }
+
+    fn info(&self, now: Moment, place: usize) -> Option<SessionInfo> {
+        if place < FLOWS {
+            return self.balancer.view(place).map(|view| info(now, self.id, &view));
+        }
+        let view = self.udp.flows.sessions().view(place - FLOWS)?;
+        let flow = view.io;
+        let Key { slot, generation } = self.key_at(place)?;
+        Some(SessionInfo {
+            name: SessionName { reactor: self.id.0, slot, generation },
+            protocol: Protocol::Udp,
+            service: view.service,
+            host: view.host.map(|(id, _)| id),
+            host_addr: view.host.map(|(_, addr)| addr),
+            client: view.client,
+            local: self.udp.local_addr(flow),
+            listen: self.udp.listen_addr(flow),
+            state: state(view.state),
+            opened: flow.born,
+            age: now.since(flow.born),
+            idle: now.since(view.since),
+            up: flow.up,
+            down: flow.down,
+        })
+    }
+
+    /// Cuts a session. Both sides of a connection see a reset, however far it has come. Returns whether there was one.
     fn kill(&mut self, now: Moment, key: Key) -> bool {
+        if let Some(slot) = key.slot.checked_sub(FLOW_SLOTS) {
+            return self.udp.kill(now, Key { slot, ..key });
+        }
         let Some(pair) = self.balancer.io(key) else { return false };
         reset_both(pair);
         self.close(now, key, CloseReason::Killed);
@@ -115,9 +184,19 @@ impl Reactor {
     }
 }
 
-fn is_meant(filter: &SessionFilter, view: &View<'_, Pair>) -> bool {
+/// Whether a session is meant, as far as can be told without its sockets.
+fn is_meant<T>(filter: &SessionFilter, view: &View<'_, T>) -> bool {
     filter.matches(view.service, view.host.map(|(id, _)| id), view.client)
-        && filter.matches_local(|| local_of(view.io.host.socket.as_ref()))
+}
+
+const fn state(state: State) -> SessionState {
+    match state {
+        State::Waiting => SessionState::Waiting,
+        State::Connecting { .. } => SessionState::Connecting,
+        State::Retrying => SessionState::Retrying,
+        State::Open => SessionState::Open,
+        State::HalfClosed => SessionState::HalfClosed,
+    }
 }
 
 fn local_of(socket: Option<&TcpStream>) -> Option<SocketAddr> {
@@ -129,19 +208,14 @@ fn info(now: Moment, reactor: ReactorId, view: &View<'_, Pair>) -> SessionInfo {
     let traffic = view.io.traffic();
     SessionInfo {
         name: SessionName { reactor: reactor.0, slot, generation },
+        protocol: Protocol::Tcp,
         service: view.service,
         host: view.host.map(|(id, _)| id),
         host_addr: view.host.map(|(_, addr)| addr),
         client: view.client,
         local: local_of(view.io.host.socket.as_ref()),
         listen: local_of(view.io.client.socket.as_ref()),
-        state: match view.state {
-            State::Waiting => SessionState::Waiting,
-            State::Connecting { .. } => SessionState::Connecting,
-            State::Retrying => SessionState::Retrying,
-            State::Open => SessionState::Open,
-            State::HalfClosed => SessionState::HalfClosed,
-        },
+        state: state(view.state),
         opened: view.opened,
         age: now.since(view.opened),
         idle: now.since(view.since),

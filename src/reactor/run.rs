@@ -1,7 +1,6 @@
 //! The loop: poll, clock once, socket events, accepts, ready queue, timers, waiting clients, reports, then the mailbox.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use super::question::Question;
 use super::tcp::reset_both;
 use super::tell::Untold;
 use super::token::Meaning;
+use super::udp::{Around, Udp};
 use crate::balancer::{Balancer, Key};
 use crate::model::counters::ReactorCounters;
 use crate::model::id::{ListenerId, ReactorId, ServiceId};
@@ -29,7 +29,7 @@ use crate::model::report::Report;
 use crate::model::rng::Rng;
 use crate::model::service::{ListenerSpec, ServiceSpec};
 use crate::model::time::Moment;
-use crate::model::update::Update;
+use crate::model::update::{ListenSocket, Update};
 use crate::sys::clock::Clock;
 use crate::sys::mailbox::Mailbox;
 
@@ -37,7 +37,7 @@ use crate::sys::mailbox::Mailbox;
 #[derive(Default)]
 pub(super) struct World {
     services: BTreeMap<ServiceId, Arc<ServiceSpec>>,
-    listeners: BTreeMap<ListenerId, (ListenerSpec, Arc<TcpListener>)>,
+    listeners: BTreeMap<ListenerId, (ListenerSpec, ListenSocket)>,
     drain_until: Option<Moment>,
 }
 
@@ -78,6 +78,8 @@ pub(super) struct Reactor {
     pub(super) short: Vec<Key>,
     /// Pairs that have moved bytes which their hosts' counters do not show.
     pub(super) untold: Untold,
+    /// Datagrams.
+    pub(super) udp: Udp,
     /// What is asked of the sessions, the oldest first.
     pub(super) questions: VecDeque<Question>,
     /// Turns of the loop so far.
@@ -126,6 +128,7 @@ impl Reactor {
             starved: Vec::new(),
             short: Vec::new(),
             untold: Untold::default(),
+            udp: Udp::new(seed, flows_max(settings), settings.flow_sockets_max),
             questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
@@ -144,7 +147,7 @@ impl Reactor {
         }
         let listeners: Vec<_> = reactor.world.listeners.values().cloned().collect();
         for (spec, socket) in listeners {
-            reactor.listen(now, spec, socket);
+            reactor.open_listener(now, spec, socket);
         }
         reactor
     }
@@ -187,7 +190,7 @@ impl Reactor {
                 Meaning::Waker => has_mail = true,
                 Meaning::Client(key) => self.on_client(now, key, event),
                 Meaning::Host(key, attempt) => self.on_host(now, key, attempt, event),
-                Meaning::Listener(_) => {}
+                Meaning::Listener(_) | Meaning::Datagrams(_) | Meaning::Answers(_) => {}
             }
         }
         for event in events {
@@ -196,6 +199,7 @@ impl Reactor {
             }
         }
         self.run_ready(now);
+        self.move_datagrams(now, events);
         for _ in 0..if all_seen { DUE_PER_TURN } else { 0 } {
             let Some((key, due)) = self.balancer.next_due(now) else { break };
             self.on_due(now, key, due);
@@ -224,8 +228,42 @@ impl Reactor {
             if self.balancer.is_oversized() {
                 self.balancer.shrink();
             }
-        } else if self.shrink_at.is_none() && (self.buffers.keeps_any() || self.balancer.is_oversized()) {
+            let (udp, around) = self.udp();
+            udp.shrink(&around, now);
+        } else if self.shrink_at.is_none()
+            && (self.buffers.keeps_any() || self.balancer.is_oversized() || self.udp.keeps_any())
+        {
             self.shrink_at = Some(now.after(SHRINK_AFTER));
+        }
+    }
+
+    /// Datagrams, and what they need of the rest.
+    pub(super) fn udp(&mut self) -> (&mut Udp, Around<'_>) {
+        let Self { id, udp, poll, gate, counters, .. } = self;
+        (udp, Around { id: *id, poll, gate, counters })
+    }
+
+    fn open_listener(&mut self, now: Moment, spec: ListenerSpec, socket: ListenSocket) {
+        match socket {
+            ListenSocket::Tcp(socket) => self.listen(now, spec, socket),
+            ListenSocket::Udp(socket) => {
+                if let Some(service) = self.world.services.get(&spec.service) {
+                    self.udp.flows.apply(Arc::clone(service));
+                }
+                let (udp, around) = self.udp();
+                udp.listen(&around, spec, socket);
+            }
+        }
+    }
+
+    fn move_datagrams(&mut self, now: Moment, events: &Events) {
+        if self.udp.is_unused() {
+            return;
+        }
+        let (udp, around) = self.udp();
+        udp.turn(&around, now, events.iter());
+        if let Some(report) = udp.settle(&around, now) {
+            self.report(report);
         }
     }
 
@@ -247,22 +285,27 @@ impl Reactor {
                     let known = self.world.services.get(&spec.id);
                     if known.is_none_or(|known| known.generation < spec.generation) {
                         self.world.services.insert(spec.id, Arc::clone(&spec));
+                        self.udp.flows.apply_known(&spec);
                         self.balancer.apply(spec);
                     }
                 }
                 Update::Remove(service) => {
                     self.world.services.remove(&service);
                     self.balancer.remove(service);
+                    self.udp.flows.remove(service);
                 }
                 Update::Listen(spec, socket) => {
-                    self.world.listeners.insert(spec.id, (spec.clone(), Arc::clone(&socket)));
-                    self.listen(now, spec, socket);
+                    self.world.listeners.insert(spec.id, (spec.clone(), socket.clone()));
+                    self.open_listener(now, spec, socket);
                 }
                 Update::Unlisten(id) => {
                     self.world.listeners.remove(&id);
                     let number = self.listeners.iter().find(|(_, listener)| listener.spec.id == id);
                     if let Some(number) = number.map(|(number, _)| number) {
                         self.unlisten(now, number);
+                    } else {
+                        let (udp, around) = self.udp();
+                        udp.unlisten(&around, now, id);
                     }
                 }
                 Update::Drain(wait) => self.drain(now, wait),
@@ -280,6 +323,8 @@ impl Reactor {
         for number in self.listener_numbers() {
             self.unlisten(now, number);
         }
+        let (udp, around) = self.udp();
+        udp.drain(&around, now);
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -289,16 +334,16 @@ impl Reactor {
     /// Once draining: how many connections are cut, when the last has finished or the time is up.
     fn drained(&mut self, now: Moment) -> Option<u32> {
         let until = self.world.drain_until?;
-        if !(self.balancer.is_empty() && self.handed.is_empty()) && now < until {
+        if !(self.balancer.is_empty() && self.udp.flows.is_empty() && self.handed.is_empty()) && now < until {
             return None;
         }
-        let cut = u32::try_from(self.balancer.len()).unwrap_or(u32::MAX);
+        let cut = self.balancer.len() + self.udp.cut(now);
         let keys: Vec<Key> = (0..self.balancer.slots()).filter_map(|slot| self.balancer.key_at(slot)).collect();
         for key in keys {
             self.cut(now, key, CloseReason::Drained);
         }
         self.counters.open.store(0, Relaxed);
-        Some(cut)
+        Some(u32::try_from(cut).unwrap_or(u32::MAX))
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -307,7 +352,14 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let untold = self.untold.deadline();
-        let deadlines = [self.balancer.next_deadline(), untold, self.resume_at, self.shrink_at, self.world.drain_until];
+        let deadlines = [
+            self.balancer.next_deadline(),
+            self.udp.next_deadline(),
+            untold,
+            self.resume_at,
+            self.shrink_at,
+            self.world.drain_until,
+        ];
         let first = deadlines.into_iter().flatten().min()?;
         Some(first.since(self.clock.last()))
     }
@@ -319,8 +371,8 @@ impl Reactor {
     }
 
     fn send_reports(&mut self) {
-        let Self { balancer, reports, counters, .. } = self;
-        for report in balancer.take_reports() {
+        let Self { balancer, udp, reports, counters, .. } = self;
+        for report in balancer.take_reports().chain(udp.flows.take_reports()) {
             if reports.post(report).is_err() {
                 counters.reports_dropped.fetch_add(1, Relaxed);
             }
@@ -331,7 +383,9 @@ impl Reactor {
     /// reactor had been told, and how many pairs were lost.
     pub(super) fn abandon(mut self) -> (Poll, World, u32) {
         let lost = self.balancer.abandon();
-        let count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        let (udp, around) = self.udp();
+        let flows = udp.abandon(&around);
+        let count = u32::try_from(lost.len() + flows).unwrap_or(u32::MAX);
         for mut pair in lost {
             reset_both(&mut pair);
             self.gate.leave(self.id);
@@ -347,4 +401,9 @@ impl Reactor {
         }
         (self.poll, self.world, count)
     }
+}
+
+/// Most flows of one reactor.
+fn flows_max(settings: &Settings) -> usize {
+    (settings.flows_max as usize).div_ceil(settings.cpus.len().max(1))
 }

@@ -21,12 +21,12 @@ pub(super) struct Untold {
 }
 
 impl Untold {
-    fn add(&mut self, now: Moment, key: Key) {
+    pub(super) fn add(&mut self, now: Moment, key: Key) {
         self.listed.push(key);
         self.at.get_or_insert_with(|| now.after(TELL_AFTER));
     }
 
-    fn next(&mut self, now: Moment) -> Option<Key> {
+    pub(super) fn next(&mut self, now: Moment) -> Option<Key> {
         if self.due.is_empty() && self.at.take_if(|at| *at <= now).is_some() {
             std::mem::swap(&mut self.due, &mut self.listed);
         }

@@ -1,15 +1,16 @@
 //! What an epoll token means. The only place that knows its bits.
 //!
-//! | bits | listener, waker | client, host |
-//! |------|-----------------|--------------|
-//! | 62–63 | kind | kind |
-//! | 56–61 | 0 | number of the attempt, modulo 64 |
-//! | 32–55 | 0 | slot of the session |
-//! | 0–31 | number of the listener | generation of the session |
+//! | bits | listener, waker | socket of flows | client, host |
+//! |------|-----------------|-----------------|--------------|
+//! | 62–63 | kind | kind of a listener | kind |
+//! | 56–61 | 0, or 1 for datagrams | 2 | number of the attempt, modulo 64 |
+//! | 32–55 | 0 | its way | slot of the session |
+//! | 0–31 | number of the listener | its number | generation of the session |
 
 use mio::Token;
 
 use crate::balancer::Key;
+use crate::balancer::flows::SocketId;
 
 const KIND: u32 = 62;
 const ATTEMPT: u32 = 56;
@@ -25,6 +26,10 @@ pub(super) enum Meaning {
     Waker,
     /// A listener has connections.
     Listener(u32),
+    /// A listener has datagrams.
+    Datagrams(u32),
+    /// A socket towards hosts has answers, or errors.
+    Answers(SocketId),
     /// A session's client socket.
     Client(Key),
     /// A session's host socket, and which attempt it belongs to.
@@ -36,6 +41,10 @@ impl Meaning {
         let bits = match self {
             Self::Waker => 0,
             Self::Listener(number) => 1 << KIND | u64::from(number),
+            Self::Datagrams(number) => 1 << KIND | 1 << ATTEMPT | u64::from(number),
+            Self::Answers(SocketId { way, number }) => {
+                1 << KIND | 2 << ATTEMPT | (u64::from(way) & SLOT_MASK) << SLOT | u64::from(number)
+            }
             Self::Client(key) => 2 << KIND | pack(key),
             Self::Host(key, attempt) => 3 << KIND | u64::from(attempt % ATTEMPTS) << ATTEMPT | pack(key),
         };
@@ -48,7 +57,11 @@ impl Meaning {
         let key = Key { slot: (bits >> SLOT & SLOT_MASK) as u32, generation: bits as u32 };
         match bits >> KIND {
             0 => Self::Waker,
-            1 => Self::Listener(bits as u32),
+            1 => match (bits >> ATTEMPT) as u8 % ATTEMPTS {
+                0 => Self::Listener(bits as u32),
+                1 => Self::Datagrams(bits as u32),
+                _ => Self::Answers(SocketId { way: key.slot, number: bits as u32 }),
+            },
             2 => Self::Client(key),
             _ => Self::Host(key, (bits >> ATTEMPT) as u8 % ATTEMPTS),
         }
@@ -73,6 +86,9 @@ mod tests {
         prop_oneof![
             Just(Meaning::Waker),
             any::<u32>().prop_map(Meaning::Listener),
+            any::<u32>().prop_map(Meaning::Datagrams),
+            (0..=u32::try_from(SLOT_MASK).unwrap(), any::<u32>())
+                .prop_map(|(way, number)| Meaning::Answers(SocketId { way, number })),
             key.clone().prop_map(Meaning::Client),
             (key, 0..ATTEMPTS).prop_map(|(key, attempt)| Meaning::Host(key, attempt)),
         ]

@@ -125,11 +125,11 @@ pub fn queued(listener: &impl AsRawFd) -> usize {
     if result == 0 { usize::try_from(info.tcpi_unacked).unwrap_or(0) } else { 0 }
 }
 
-/// Watches a listener level-triggered under `token`, or changes whether a watched one is.
+/// Watches a listener, or any socket, level-triggered under `token`, or changes whether a watched one is.
 ///
 /// # Errors
 /// What epoll_ctl(2) answers.
-pub fn watch(poll: &Poll, listener: &TcpListener, token: Token, armed: bool) -> io::Result<()> {
+pub fn watch(poll: &Poll, listener: &impl AsRawFd, token: Token, armed: bool) -> io::Result<()> {
     let events = if armed { u32::try_from(libc::EPOLLIN).unwrap_or(1) } else { 0 };
     let mut event = libc::epoll_event { events, u64: token.0 as u64 };
     for op in [libc::EPOLL_CTL_MOD, libc::EPOLL_CTL_ADD] {
@@ -145,8 +145,8 @@ pub fn watch(poll: &Poll, listener: &TcpListener, token: Token, armed: bool) -> 
     Ok(())
 }
 
-/// Ends the watch of a listener that other owners keep open.
-pub fn unwatch(poll: &Poll, listener: &TcpListener) {
+/// Ends the watch of a socket that other owners keep open.
+pub fn unwatch(poll: &Poll, listener: &impl AsRawFd) {
     // SAFETY: both descriptors are open while borrowed; a null event is allowed for EPOLL_CTL_DEL.
     // A failure means that it was not watched, which is what was wanted.
     let _ =

@@ -3,6 +3,7 @@
 pub mod child;
 pub mod clock;
 pub mod cpu;
+pub mod datagram;
 pub mod listener;
 pub mod mailbox;
 pub mod options;

@@ -219,7 +219,7 @@ fn reset_congestion(socket: BorrowedFd<'_>) -> io::Result<()> {
     socket.set_tcp_congestion(&fresh(socket.domain()?)?.tcp_congestion()?)
 }
 
-fn set(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
+pub(super) fn set(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<c_int>()).unwrap_or_default();
     // SAFETY: the descriptor is open while borrowed, and `value` is an int of the size that is said.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };

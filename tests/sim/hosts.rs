@@ -117,6 +117,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         fin_timeout: Some(Duration::from_secs(1)),
         max_connections: rng.one_in(4).then_some(30),
         stubborn: false,
+        flows: director::config::FlowConfig::default(),
     };
     let manager = Manager {
         host_check: Duration::from_millis(200 + rng.below(1000)),

@@ -24,9 +24,15 @@ impl Site {
     /// Starts it with these elements beside `<control>`.
     #[track_caller]
     pub fn start(elements: &str) -> Self {
+        Self::start_with(elements, |start| start)
+    }
+
+    /// The same, started in another way.
+    #[track_caller]
+    pub fn start_with<'a>(elements: &str, change: impl FnOnce(Start<'a>) -> Start<'a>) -> Self {
         let folder = Scratch::new();
         let socket = folder.path("control.sock");
-        let director = Self::plan(&socket, "", elements).start();
+        let director = change(Self::plan(&socket, "", elements)).start();
         Self { director, socket, folder }
     }
 

@@ -16,6 +16,7 @@ pub mod client;
 pub mod config;
 pub mod control;
 pub mod counters;
+pub mod datagrams;
 pub mod director;
 pub mod full;
 pub mod held;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use director::model::counters::ListenerCounters;
+use director::model::datagram::{FlowRules, Protocol};
 use director::model::id::{HostId, ListenerId, ServiceId};
 use director::model::report::Report;
 use director::model::role::Level;
@@ -15,7 +16,7 @@ use director::model::scheduler::SchedulerKind;
 use director::model::service::{HostSpec, ListenerSpec, ServiceSpec};
 use director::model::status::HostStatus;
 use director::model::sticky::StickyRules;
-use director::model::update::Update;
+use director::model::update::{ListenSocket, Update};
 use director::reactor::{Reactors, Settings, Splice};
 use director::sys::clock::Clock;
 use director::sys::listener::listen;
@@ -44,6 +45,8 @@ impl Plane {
         let mut settings = Settings {
             cpus: vec![None; reactors],
             max_connections: 1000,
+            flows_max: 1000,
+            flow_sockets_max: 100,
             buffer_bytes: 4096,
             buffers_max: 100,
             splice: Splice::Auto,
@@ -66,9 +69,10 @@ impl Plane {
         let socket = listen("127.0.0.1:0".parse().unwrap(), 128).unwrap();
         let addr = socket.local_addr().unwrap();
         let id = ListenerId(self.listeners.fetch_add(1, Relaxed));
-        let listener = ListenerSpec { id, service: spec.id, addr, counters: Arc::clone(&self.listened) };
+        let listener =
+            ListenerSpec { id, service: spec.id, protocol: Protocol::Tcp, addr, counters: Arc::clone(&self.listened) };
         self.post(reactor, Update::Service(Arc::new(spec.clone())));
-        self.post(reactor, Update::Listen(listener, Arc::new(socket)));
+        self.post(reactor, Update::Listen(listener, ListenSocket::Tcp(Arc::new(socket))));
         addr
     }
 
@@ -120,6 +124,7 @@ pub fn service(id: u32, hosts: &[(&TcpListener, Option<u32>)]) -> ServiceSpec {
         connect_timeout: LONG,
         idle_timeout: LONG,
         fin_timeout: LONG,
+        flows: FlowRules::default(),
         max_connections: None,
         rotation: Arc::default(),
         counters: Arc::default(),

@@ -20,6 +20,13 @@ impl Process {
         self.status("RssAnon").trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
+    /// Bounds its open files from now on; what is open stays.
+    pub fn limit_files(self, most: usize) {
+        let (pid, limit) = (self.0.to_string(), format!("--nofile={most}:"));
+        let status = std::process::Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit {limit}");
+    }
+
     /// Its threads: id and name, in the order in which they were made.
     pub fn threads(self) -> Vec<(u32, String)> {
         let tasks = fs::read_dir(self.path("task")).expect("the process lives");

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Balancer, Due, Key, Next, State, Traffic};
+use crate::model::datagram::FlowRules;
 use crate::model::id::{HostId, ServiceId};
 use crate::model::outcome::CloseReason;
 use crate::model::role::Level;
@@ -24,13 +25,13 @@ use crate::model::status::HostStatus;
 use crate::model::sticky::StickyRules;
 use crate::model::time::Moment;
 
-const S: ServiceId = ServiceId(0);
+pub(in crate::balancer) const S: ServiceId = ServiceId(0);
 
-fn at(millis: u64) -> Moment {
+pub(in crate::balancer) fn at(millis: u64) -> Moment {
     Moment::from_millis(millis)
 }
 
-fn addr(number: u32) -> SocketAddr {
+pub(in crate::balancer) fn addr(number: u32) -> SocketAddr {
     let [_, _, high, low] = number.to_be_bytes();
     SocketAddr::from(([10, 0, high, low], 80))
 }
@@ -39,7 +40,7 @@ fn client() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 5000))
 }
 
-fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
+pub(in crate::balancer) fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
     let host = |(number, weight): (u32, &u32)| HostSpec {
         id: HostId(number),
         addr: addr(number),
@@ -65,6 +66,7 @@ fn spec(kind: SchedulerKind, weights: &[u32]) -> ServiceSpec {
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
         fin_timeout: Duration::from_secs(10),
+        flows: FlowRules::default(),
         max_connections: None,
         rotation: Arc::default(),
         counters: Arc::default(),
@@ -78,7 +80,10 @@ fn balancer(spec: &ServiceSpec) -> Balancer<()> {
 }
 
 /// A newer publication of `spec`, changed.
-fn next_generation(spec: &mut ServiceSpec, change: impl FnOnce(&mut ServiceSpec)) -> Arc<ServiceSpec> {
+pub(in crate::balancer) fn next_generation(
+    spec: &mut ServiceSpec,
+    change: impl FnOnce(&mut ServiceSpec),
+) -> Arc<ServiceSpec> {
     spec.generation += 1;
     change(spec);
     Arc::new(spec.clone())

@@ -2,10 +2,11 @@
 
 use super::edited::Edited;
 use super::{refuse_taken, service_at, service_mut};
+use crate::config::datagram;
 use crate::config::error::quoted;
 use crate::config::sockets::{self, Texts};
 use crate::config::validate::listeners;
-use crate::config::{Address, Config, Listen, Service, attributes, schema, value};
+use crate::config::{Config, FlowConfig, Listen, Service, attributes, schema, value};
 use crate::model::change::{Attributes, Refusal};
 
 pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attributes) -> Result<String, Refusal> {
@@ -22,6 +23,7 @@ pub(super) fn add(config: &mut Config, service: &str, listen: &str, asked: &Attr
         fin_timeout: None,
         max_connections: None,
         stubborn: false,
+        flows: FlowConfig::default(),
     };
     let service = edited(&bare, &["name"], asked)?;
     let told = format!("service {} added; it listens on {address} once it has a host", service.name);
@@ -72,7 +74,7 @@ pub(super) fn set_listener(
     let old = config.services[service_at].listens.remove(at);
     let shown = attributes::listen(&old);
     let result = read_listen(shown, &[], asked).and_then(|new| {
-        refuse_meeting(config, &new.address, Some(service_at))?;
+        refuse_meeting(config, &new, Some(service_at))?;
         Ok(new)
     });
     let (listen, result) = match result {
@@ -115,25 +117,28 @@ fn edited(before: &Service, fixed: &[&str], asked: &Attributes) -> Result<Servic
         fin_timeout: texts.read("fin-timeout", value::positive_time)?,
         max_connections: texts.read("max-connections", value::count)?,
         stubborn: texts.read("stubborn", value::boolean)?.unwrap_or_default(),
+        flows: datagram::flows(&mut texts)?,
         ..before.clone()
     })
 }
 
 fn new_listen(config: &Config, listen: &str, asked: &Attributes, service: Option<usize>) -> Result<Listen, Refusal> {
     let listen = read_listen(vec![("ip", listen.to_owned())], &["ip"], asked)?;
-    refuse_meeting(config, &listen.address, service)?;
+    refuse_meeting(config, &listen, service)?;
     Ok(listen)
 }
 
 fn read_listen(shown: attributes::Shown, fixed: &[&str], asked: &Attributes) -> Result<Listen, Refusal> {
     let mut texts = Edited::new(&schema::LISTEN, fixed, shown, asked)?;
     let address = texts.need("ip", value::listen_address)?;
-    Ok(Listen { address, options: sockets::listen_options(&mut texts)? })
+    let protocol = datagram::protocol(&mut texts)?;
+    Ok(Listen { address, protocol, options: sockets::listen_options(&mut texts)? })
 }
 
 /// Refuses an address that another listener has, or that is a host of the service that listens there.
-fn refuse_meeting(config: &Config, address: &Address, service: Option<usize>) -> Result<(), Refusal> {
-    if let Some(other) = listeners::met_by(config, address) {
+fn refuse_meeting(config: &Config, listen: &Listen, service: Option<usize>) -> Result<(), Refusal> {
+    let address = &listen.address;
+    if let Some(other) = listeners::met_by(config, listen, service) {
         return Err(Refusal::conflict(format!("{address} meets {other}, expected an address of its own")));
     }
     let hosts = service.into_iter().flat_map(|at| &config.services[at].groups).flat_map(|group| &group.hosts);

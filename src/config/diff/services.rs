@@ -7,7 +7,6 @@ use super::{Draft, groups, pair};
 use crate::config::validate::listeners::{is_any_port, meet};
 use crate::config::{Address, Config, Listen, Service, attributes};
 use crate::model::change::{Attributes, Change};
-use crate::model::socket_options::ListenOptions;
 
 /// What happens to the clients of a service that the reactors lose.
 const TURNED_AWAY: &str = "clients waiting for room at a host are turned away";
@@ -71,7 +70,7 @@ fn renamed(service: &Service) -> String {
 
 fn added(draft: &mut Draft, service: &Service, owners: &Owners<'_>) {
     // The first listener comes without options.
-    let plain = |listen: &&Listen| listen.options == ListenOptions::default();
+    let plain = |listen: &&Listen| **listen == Listen::from(listen.address.clone());
     let Some(first) = service.listens.iter().find(plain).or_else(|| service.listens.first()) else { return };
     let bare = Listen::from(first.address.clone());
     let attributes = words::given(attributes::service(service), &["name"]);

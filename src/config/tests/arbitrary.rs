@@ -10,8 +10,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::config::{
-    Access, Address, Admin, Config, Control, Group, GroupPolicy, Host, HostPolicy, Listen, Manager, Service, User, Web,
+    Access, Address, Admin, Config, Control, FlowConfig, Group, GroupPolicy, Host, HostPolicy, Listen, Manager,
+    Service, User, Web,
 };
+use crate::model::datagram::{Protocols, SessionKind};
 use crate::model::limits::{
     BACKLOG_MAX, BUSY_POLL_US_MAX, DEFER_ACCEPT_MAX, FASTOPEN_QUEUE_MAX, KEEPALIVE_COUNT_MAX, KEEPALIVE_S_MAX,
     PRIO_MAX, SOCKET_BUFFER_BYTES_MAX, SOCKET_BUFFER_BYTES_MIN, STICKY_SIZE_MAX, TIME_MAX, USER_TIMEOUT_MAX,
@@ -38,10 +40,11 @@ pub(in crate::config) fn config() -> impl Strategy<Value = Config> {
 
 fn service() -> impl Strategy<Value = Service> {
     let times = (of(positive_time()), of(positive_time()), of(positive_time()));
-    let listen = (address(), listen_options()).prop_map(|(address, options)| Listen { address, options });
-    let rest = (of(1..=u32::MAX), any::<bool>());
+    let listen = (address(), select(&Protocols::ALL[..]), listen_options());
+    let listen = listen.prop_map(|(address, protocol, options)| Listen { address, protocol, options });
+    let rest = (of(1..=u32::MAX), any::<bool>(), flows());
     let parts = (name(), vec(listen, 1..4), vec(group(), 1..4), any::<prop::sample::Index>(), times, rest);
-    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, stubborn))| {
+    parts.prop_map(|(name, listens, groups, enabled, times, (max_connections, stubborn, flows))| {
         let enabled = Some(enabled.index(groups.len()));
         let (connect_timeout, idle_timeout, fin_timeout) = times;
         Service {
@@ -54,8 +57,14 @@ fn service() -> impl Strategy<Value = Service> {
             fin_timeout,
             max_connections,
             stubborn,
+            flows,
         }
     })
+}
+
+fn flows() -> impl Strategy<Value = FlowConfig> {
+    let parts = (select(&SessionKind::ALL[..]), of(0..=u32::from(u16::MAX)), of(positive_time()));
+    parts.prop_map(|(session, responses, timeout)| FlowConfig { session, responses, timeout })
 }
 
 fn group() -> impl Strategy<Value = Group> {

@@ -9,7 +9,7 @@ use proptest::sample::{Index, select};
 use super::arbitrary;
 use crate::config::validate::listeners::{is_loop, met_by};
 use crate::config::value;
-use crate::config::{Access, Address, Config, Group, GroupPolicy, Host, HostPolicy, Listen, Service, User};
+use crate::config::{Access, Address, Config, FlowConfig, Group, GroupPolicy, Host, HostPolicy, Listen, Service, User};
 use crate::model::scheduler::SchedulerKind;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::AdminState;
@@ -290,14 +290,14 @@ fn add_if_valid(
         fin_timeout: None,
         max_connections: None,
         stubborn: false,
+        flows: FlowConfig::default(),
     };
     for (address, backlog) in listens {
-        let address = value::listen_address(address).unwrap();
+        let listen = Listen::from(value::listen_address(address).unwrap());
         let own = Config { services: vec![service.clone()], ..empty() };
-        if met_by(config, &address).is_none() && met_by(&own, &address).is_none() {
-            service
-                .listens
-                .push(Listen { address, options: ListenOptions { backlog: *backlog, ..Default::default() } });
+        if met_by(config, &listen, None).is_none() && met_by(&own, &listen, Some(0)).is_none() {
+            let options = ListenOptions { backlog: *backlog, ..Default::default() };
+            service.listens.push(Listen { options, ..listen });
         }
     }
     for mut group in groups.drain(..) {

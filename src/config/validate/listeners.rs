@@ -3,7 +3,8 @@
 //! A wildcard covers every address of its family: `*:80` and `127.0.0.1:80` meet, and so do `[::]:80` and `[::1]:80`.
 //! The two families count as apart. Names are compared as text, and meet `*`
 //! of their port, whatever they will resolve to. Listeners on port 0 meet nothing: the kernel gives each a port of its
-//! own.
+//! own. Connections and datagrams are apart, too: a port may be one service's for TCP and another's for UDP. Within one
+//! service an address is one listener, whatever it takes in.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,23 +12,34 @@ use std::net::SocketAddr;
 use crate::config::error::{Collector, quoted};
 use crate::config::value;
 use crate::config::xml::{Attribute, Element};
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, Listen, datagram};
+use crate::model::datagram::{Protocol, Protocols};
 
 /// Reports every listener that meets an earlier one, the administration's included, and every host that is a listener
 /// of its own service.
 pub(super) fn check(root: &Element<'_>, errors: &mut Collector<'_>) {
-    let mut listens: Vec<&Attribute<'_>> = root.children("service").flat_map(service_listens).collect();
-    listens.extend(root.child("admin").into_iter().flat_map(admin_listens));
-    listens.sort_by_key(|listen| listen.at);
-    let mut taken = Taken::default();
-    for listen in listens {
+    let mut listens: Vec<(&Attribute<'_>, Protocols, Option<usize>)> = Vec::new();
+    for (number, service) in root.children("service").enumerate() {
+        let own = service.children("listen").filter_map(|child| Some((child.attribute("ip")?, protocols(child))));
+        listens.extend(own.map(|(ip, protocols)| (ip, protocols, Some(number))));
+    }
+    let admin = root.child("admin").into_iter().flat_map(admin_listens);
+    listens.extend(admin.map(|listen| (listen, Protocols::Tcp, None)));
+    listens.sort_by_key(|(listen, ..)| listen.at);
+    let mut taken: [Taken; 2] = Default::default();
+    let mut of_services: HashMap<(Option<usize>, Address), usize> = HashMap::new();
+    for (listen, protocols, service) in listens {
         let Some(address) = listen_address(listen) else { continue };
-        if let Some(first) = taken.meets(&address) {
+        let own = of_services.get(&(service, folded(&address))).copied();
+        if let Some(first) = protocols.each().iter().find_map(|each| taken[*each as usize].meets(&address)).or(own) {
             let (line, value) = (errors.line(first), quoted(listen.value));
             let what = format!("the address meets the listener in line {line}, expected an address of its own");
             errors.report(listen.at, format!("{}={value}: {what}", listen.name));
         }
-        taken.add(&address, listen.at);
+        for protocol in protocols.each() {
+            taken[*protocol as usize].add(&address, listen.at);
+        }
+        of_services.entry((service, folded(&address))).or_insert(listen.at);
     }
     for service in root.children("service") {
         check_loops(service, errors);
@@ -52,13 +64,18 @@ fn check_loops(service: &Element<'_>, errors: &mut Collector<'_>) {
     }
 }
 
-/// The listener of a valid configuration that another one on `address` would meet, in words.
-pub(in crate::config) fn met_by(config: &Config, address: &Address) -> Option<String> {
-    let of_services = config.services.iter().find_map(|service| {
-        let met = service.listens.iter().find(|listen| meet(&listen.address, address))?;
+/// The listener of a valid configuration that another one would meet, in words. `own` is the service that it is for.
+pub(in crate::config) fn met_by(config: &Config, new: &Listen, own: Option<usize>) -> Option<String> {
+    let of_services = config.services.iter().enumerate().find_map(|(number, service)| {
+        let is_met = |known: &&Listen| {
+            let twice = own == Some(number) && known.address == new.address && !is_any_port(&new.address);
+            twice || (known.protocol.meet(new.protocol) && meet(&known.address, &new.address))
+        };
+        let met = service.listens.iter().find(is_met)?;
         Some(format!("the listener {} of service {}", met.address, quoted(&service.name)))
     });
-    of_services.or_else(|| met_by_administration(config, address))
+    let takes_connections = new.protocol.each().contains(&Protocol::Tcp);
+    of_services.or_else(|| met_by_administration(config, &new.address).filter(|_| takes_connections))
 }
 
 /// As [`met_by`], of the administration's alone.
@@ -71,7 +88,7 @@ pub(in crate::config) fn met_by_administration(config: &Config, address: &Addres
         .or_else(|| ssh.map(|ssh| format!("the administration over SSH on {ssh}")))
 }
 
-/// Whether two listeners cannot be beside each other.
+/// Whether two listeners of one protocol cannot be beside each other.
 pub(in crate::config) fn meet(a: &Address, b: &Address) -> bool {
     if port(a) != port(b) || is_any_port(a) {
         return false;
@@ -97,6 +114,12 @@ pub(in crate::config) fn is_loop<'a>(own: impl IntoIterator<Item = &'a Address>,
 
 fn service_listens<'e, 'd>(service: &'e Element<'d>) -> impl Iterator<Item = &'e Attribute<'d>> {
     service.children("listen").filter_map(|listen| listen.attribute("ip"))
+}
+
+/// What a listener takes in. What is not valid is reported elsewhere.
+fn protocols(listen: &Element<'_>) -> Protocols {
+    let said = listen.attribute("protocol").and_then(|said| datagram::protocols(said.value).ok());
+    said.unwrap_or_default()
 }
 
 fn admin_listens<'e, 'd>(admin: &'e Element<'d>) -> impl Iterator<Item = &'e Attribute<'d>> {
@@ -248,6 +271,27 @@ mod tests {
     #[test]
     fn listeners_on_port_zero_meet_nothing() {
         assert!(is_valid(&["*:0", "*:0", "127.0.0.1:0", "127.0.0.1:0"], "h:1"));
+    }
+
+    #[test]
+    fn port_is_one_services_for_connections_and_anothers_for_datagrams() {
+        let service = |name: &str, protocol: &str| {
+            format!(
+                "<service name='{name}'><listen ip='*:53' protocol='{protocol}'/>
+                 <group name='g'><host ip='h:1'/></group></service>"
+            )
+        };
+        let both = |a, b| parse(&format!("<director>{}{}</director>", service("a", a), service("b", b)), "f").is_ok();
+        assert!(both("tcp", "udp") && both("udp", "tcp"));
+        for (a, b) in [("udp", "udp"), ("tcp+udp", "tcp"), ("udp", "tcp+udp")] {
+            assert!(!both(a, b), "{a} {b}");
+        }
+        let one = "<listen ip='*:53'/><listen ip='*:53' protocol='udp'/>";
+        let text =
+            format!("<director><service name='s'>{one}<group name='g'><host ip='h:1'/></group></service></director>");
+        assert!(errors(&text).contains("meets the listener in line 1"), "one address of a service is one listener");
+        let admin = "<admin listen='127.0.0.1:53'/>";
+        assert!(parse(&format!("<director>{}{admin}</director>", service("a", "udp")), "f").is_ok());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::all;
 use super::names::unique;
+use crate::config::datagram;
 use crate::config::error::{Collector, Reported, alternatives, quoted};
 use crate::config::policy;
 use crate::config::sockets::{self, Texts};
@@ -33,6 +34,7 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
     let fin_timeout = element.optional("fin-timeout", value::positive_time, errors);
     let max_connections = element.optional("max-connections", value::count, errors);
     let stubborn = element.optional("stubborn", value::boolean, errors);
+    let flows = datagram::flows(&mut Attributes { element, errors });
     unique?;
     Ok(Service {
         name: name?,
@@ -44,13 +46,15 @@ fn service(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Service,
         fin_timeout: fin_timeout?,
         max_connections: max_connections?,
         stubborn: stubborn?.unwrap_or_default(),
+        flows: flows?,
     })
 }
 
 fn listen(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Listen, Reported> {
     let address = element.required("ip", value::listen_address, errors);
+    let protocol = datagram::protocol(&mut Attributes { element, errors });
     let options = sockets::listen_options(&mut Attributes { element, errors });
-    Ok(Listen { address: address?, options: options? })
+    Ok(Listen { address: address?, protocol: protocol?, options: options? })
 }
 
 fn group(element: &Element<'_>, errors: &mut Collector<'_>) -> Result<Group, Reported> {

@@ -17,7 +17,8 @@ pub(super) use bytes::{notsent_lowat, show_bytes, socket_buffer};
 pub(crate) use name::socket_path;
 pub(super) use name::{access, host_names, is_hidden, name, password, path, public_key};
 pub(super) use number::{
-    admin_state, backlog, boolean, busy_poll, count, fastopen_queue, prefix_v4, prefix_v6, prio, sticky_size, weight,
+    admin_state, backlog, boolean, busy_poll, count, fastopen_queue, prefix_v4, prefix_v6, prio, responses,
+    sticky_size, weight,
 };
 pub(super) use scheduler::{scheduler, sticky};
 pub(super) use socket::{congestion, defer_accept, keepalive, show_keepalive, show_sources, sources, user_timeout};

@@ -31,6 +31,11 @@ pub(in crate::config) fn fastopen_queue(text: &str) -> Result<u32, String> {
     number(text, 0..=FASTOPEN_QUEUE_MAX)
 }
 
+/// Answers to a datagram.
+pub(in crate::config) fn responses(text: &str) -> Result<u32, String> {
+    number(text, 0..=u16::MAX.into())
+}
+
 /// Clients that a table remembers.
 pub(in crate::config) fn sticky_size(text: &str) -> Result<u32, String> {
     number(text, 1..=STICKY_SIZE_MAX)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::config::{Address, Config};
+use crate::config::{self, Address, Config};
 use crate::daemon::front;
 use crate::daemon::options::Options;
 use crate::instance::limits::{self, Asked, Machine};
@@ -27,7 +27,7 @@ impl Load {
     /// `cpus` are the processors that this process may run on.
     pub(super) fn of(options: &Options, config: Option<&Config>, cpus: usize) -> Self {
         let services = config.map_or(&[][..], |config| &config.services);
-        let listeners: usize = services.iter().map(|service| service.listens.len()).sum();
+        let listeners: usize = services.iter().map(config::Service::sockets).sum();
         let asked = Asked {
             threads: options.threads.unwrap_or(cpus.clamp(1, REACTORS_MAX)),
             listeners: listeners.max(1),

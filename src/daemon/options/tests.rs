@@ -41,7 +41,7 @@ fn help_states_the_defaults_that_are_in_force() {
 #[test]
 fn all_flags_are_taken() {
     let options = run(
-        "-t 3 --pin --steer --rebalance --max-connections 9 --backlog 8 --accept-batch 7 --buffer-size 4k --splice on \
+        "-t 3 --pin --steer --rebalance --max-connections 9 --max-flows 77 --backlog 8 --accept-batch 7 --buffer-size 4k --splice on \
          --connect-timeout 6 --idle-timeout 5m --fin-timeout 400ms --drain-timeout 0 --pidfile p \
          --log-level trace --log-format json --defer-accept 9s --fastopen 5 --host-fastopen yes --send-buffer 64k \
          --quick-ack no --source 10.0.0.1-10.0.0.4 c.xml",
@@ -56,6 +56,7 @@ fn all_flags_are_taken() {
         spread: Spread::Steer,
         rebalance: true,
         max_connections: Some(9),
+        max_flows: 77,
         listen: ListenOptions { backlog: Some(8), defer_accept, fastopen, stream },
         connect: ConnectOptions { fastopen: Some(true), source, stream },
         accept_batch: 7,

@@ -12,7 +12,7 @@ use crate::model::socket_options::{ConnectOptions, ListenOptions, Sources};
 use crate::sys::options::{self, Refused};
 use crate::sys::socket;
 
-use super::listeners::StartError;
+use super::start_error::StartError;
 
 /// `net.ipv4.tcp_fastopen`, a bit each for connections to hosts and for listeners; see ip-sysctl of the kernel.
 const FASTOPEN_HOSTS: u32 = 1;

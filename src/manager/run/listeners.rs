@@ -4,93 +4,25 @@
 //! is first bound and keeps it by its place (the n-th port 0 of the service).
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Weak};
 
+use super::start_error::StartError;
 use crate::config::{Address, Config, Listen};
-use crate::manager::line::{Quoted, Value};
+use crate::manager::line::Value;
 use crate::model::counters::ListenerCounters;
+use crate::model::datagram::Protocol;
 use crate::model::id::{ListenerId, ServiceId};
 use crate::model::service::ListenerSpec;
 use crate::model::snapshot::ServiceView;
 use crate::model::socket_options::ListenOptions;
-use crate::sys::listener;
+use crate::model::update::{HeldSocket, ListenSocket};
 use crate::sys::options::Refused;
 use crate::sys::steer::{self, Steering};
-
-/// Why a configuration could not be started.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    Listen {
-        /// The address as configured.
-        address: String,
-        /// The service that wants it.
-        service: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The kernel does not have a congestion control.
-    Congestion {
-        /// Its name.
-        name: String,
-        /// Who wants it.
-        place: String,
-        /// Those that it has.
-        available: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The manager's thread cannot be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen { address, service, error } => {
-                write!(f, "could not listen on {address} (service {}): {error}", Value(service))?;
-                hint(error.kind()).map_or(Ok(()), |hint| write!(f, "; {hint}"))
-            }
-            Self::Congestion { name, place, available, error } => {
-                write!(f, "congestion={} of {place}: ", Quoted(name))?;
-                if error.kind() == io::ErrorKind::NotFound {
-                    f.write_str("the kernel does not have it")?;
-                } else if error.kind() == io::ErrorKind::PermissionDenied {
-                    f.write_str("net.ipv4.tcp_allowed_congestion_control and CAP_NET_ADMIN decide who may use it")?;
-                } else {
-                    error.fmt(f)?;
-                }
-                write!(f, ", expected one of {}; modprobe adds some", available.replace(' ', ", "))
-            }
-            Self::Thread(error) => write!(f, "could not start the manager's thread: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Listen { error, .. } | Self::Congestion { error, .. } | Self::Thread(error) => Some(error),
-        }
-    }
-}
-
-/// What an operator can do about it.
-fn hint(kind: io::ErrorKind) -> Option<&'static str> {
-    const HINTS: [(io::ErrorKind, &str); 3] = [
-        (io::ErrorKind::AddrInUse, "something else listens there: `ss -ltnp` shows what"),
-        (
-            io::ErrorKind::PermissionDenied,
-            "a port below 1024 needs root, CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start",
-        ),
-        (io::ErrorKind::AddrNotAvailable, "no interface of this machine has that address: `ip addr` lists them"),
-    ];
-    HINTS.iter().find(|(known, _)| *known == kind).map(|(_, hint)| *hint)
-}
+use crate::sys::{datagram, listener};
 
 /// The open listeners.
 #[derive(Debug)]
@@ -100,15 +32,33 @@ pub(super) struct Listeners {
     steering: Steering,
     open: Vec<Listener>,
     /// Sockets that reactors may still be serving to their end.
-    closing: Vec<(SocketAddr, Weak<TcpListener>)>,
+    closing: Vec<(SocketAddr, HeldSocket)>,
     next: u32,
 }
 
 /// What identifies a listener.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
-    Address(SocketAddr),
-    AnyPort { service: String, nth: usize, ip: IpAddr },
+    Address(Protocol, SocketAddr),
+    AnyPort { protocol: Protocol, service: String, nth: usize, ip: IpAddr },
+}
+
+impl Key {
+    const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Address(protocol, _) | Self::AnyPort { protocol, .. } => *protocol,
+        }
+    }
+
+    /// The other one of a listener that takes in both protocols.
+    fn with(&self, protocol: Protocol) -> Self {
+        match self {
+            Self::Address(_, addr) => Self::Address(protocol, *addr),
+            Self::AnyPort { service, nth, ip, .. } => {
+                Self::AnyPort { protocol, service: service.clone(), nth: *nth, ip: *ip }
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -117,7 +67,7 @@ struct Listener {
     key: Key,
     addr: SocketAddr,
     /// One a reactor.
-    sockets: Vec<Arc<TcpListener>>,
+    sockets: Vec<ListenSocket>,
     /// As configured.
     shown: String,
     service_name: String,
@@ -140,7 +90,7 @@ struct Wanted {
     shown: String,
     options: ListenOptions,
     /// The sockets of a listener that is new.
-    bound: Option<(SocketAddr, Vec<Arc<TcpListener>>)>,
+    bound: Option<(SocketAddr, Vec<ListenSocket>)>,
     /// That its connections could not be steered, and why.
     unsteered: Option<String>,
 }
@@ -149,7 +99,7 @@ struct Wanted {
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     /// Listeners that are new or serve another service, with a socket for each reactor.
-    pub(super) listen: Vec<(ListenerSpec, Vec<Arc<TcpListener>>)>,
+    pub(super) listen: Vec<(ListenerSpec, Vec<ListenSocket>)>,
     pub(super) unlisten: Vec<ListenerId>,
     /// A line for the log each.
     pub(super) lines: Vec<String>,
@@ -180,29 +130,31 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be listened on.
     pub(super) fn prepare(&mut self, config: &Config) -> Result<Plan, StartError> {
-        self.closing.retain(|(_, socket)| socket.strong_count() > 0);
+        self.closing.retain(|(_, socket)| socket.is_held());
         let mut wanted: Vec<Wanted> = Vec::new();
         // A service that has no host yet would turn its clients away.
         for service in config.services.iter().filter(|service| service.enabled.is_some()) {
             let mut any_ports = 0;
-            for Listen { address, options } in &service.listens {
+            for Listen { address, protocol, options } in &service.listens {
                 let options = options.or(self.defaults);
                 let fail =
                     |error| StartError::Listen { address: written(address), service: service.name.clone(), error };
                 for addr in resolve(address).map_err(fail)? {
                     let key = key(&service.name, addr, &mut any_ports);
-                    match wanted.iter().find(|other| other.key == key) {
-                        // Two names of one service for one address.
-                        Some(other) if other.service == service.name => continue,
-                        Some(_) => return Err(fail(io::ErrorKind::AddrInUse.into())),
-                        None => wanted.push(Wanted {
-                            key,
-                            service: service.name.clone(),
-                            shown: address.to_string(),
-                            options,
-                            bound: None,
-                            unsteered: None,
-                        }),
+                    for key in protocol.each().iter().map(|protocol| key.with(*protocol)) {
+                        match wanted.iter().find(|other| other.key == key) {
+                            // Two names of one service for one address.
+                            Some(other) if other.service == service.name => continue,
+                            Some(_) => return Err(fail(io::ErrorKind::AddrInUse.into())),
+                            None => wanted.push(Wanted {
+                                key,
+                                service: service.name.clone(),
+                                shown: address.to_string(),
+                                options,
+                                bound: None,
+                                unsteered: None,
+                            }),
+                        }
                     }
                 }
             }
@@ -214,18 +166,27 @@ impl Listeners {
     fn bind(&self, wanted: &mut [Wanted]) -> Result<(), StartError> {
         let keys: BTreeSet<Key> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
         let kept: Vec<&Listener> = self.open.iter().filter(|listener| keys.contains(&listener.key)).collect();
-        let mut bound: Vec<SocketAddr> = kept.iter().map(|listener| listener.addr).collect();
+        let mut bound: Vec<(Key, SocketAddr)> =
+            kept.iter().map(|listener| (listener.key.clone(), listener.addr)).collect();
         for new in wanted.iter_mut().filter(|wanted| !kept.iter().any(|listener| listener.key == wanted.key)) {
-            let addr = match new.key {
-                Key::Address(addr) => addr,
-                Key::AnyPort { ip, .. } => SocketAddr::new(ip, 0),
+            let addr = match &new.key {
+                Key::Address(_, addr) => *addr,
+                // Both protocols of a listener have one port.
+                Key::AnyPort { protocol, ip, .. } => {
+                    let other = new.key.with(if *protocol == Protocol::Tcp { Protocol::Udp } else { Protocol::Tcp });
+                    let port = bound.iter().find(|(key, _)| *key == other).map_or(0, |(_, addr)| addr.port());
+                    SocketAddr::new(*ip, port)
+                }
             };
             let fail = |error| StartError::Listen { address: addr.to_string(), service: new.service.clone(), error };
-            if bound.contains(&addr) {
+            let protocol = new.key.protocol();
+            let others: Vec<SocketAddr> =
+                bound.iter().filter(|(key, _)| key.protocol() == protocol).map(|(_, addr)| *addr).collect();
+            if others.contains(&addr) {
                 return Err(fail(io::ErrorKind::AddrInUse.into()));
             }
-            let (addr, sockets, refused) = self.bind_one(addr, &new.options, &bound).map_err(fail)?;
-            bound.push(addr);
+            let (addr, sockets, refused) = self.bind_one(protocol, addr, &new.options, &others).map_err(fail)?;
+            bound.push((new.key.clone(), addr));
             if let Some(error) = refused {
                 new.unsteered = Some(format!(
                     "connections to {addr} are not steered to the CPU they arrive on: {error}; --steer needs BPF and \
@@ -239,14 +200,30 @@ impl Listeners {
 
     fn bind_one(
         &self,
+        protocol: Protocol,
         addr: SocketAddr,
         options: &ListenOptions,
         bound: &[SocketAddr],
-    ) -> io::Result<(SocketAddr, Vec<Arc<TcpListener>>, Option<io::Error>)> {
+    ) -> io::Result<(SocketAddr, Vec<ListenSocket>, Option<io::Error>)> {
         // Where sockets of ours overlap, a stranger cannot be told from them; he could not have bound it either.
-        let closing = self.closing.iter().filter(|(_, socket)| socket.strong_count() > 0).map(|(addr, _)| addr);
-        let ours = self.open.iter().map(|listener| &listener.addr).chain(closing).chain(bound);
-        if addr.port() != 0 && !ours.into_iter().any(|other| overlap(addr, *other)) {
+        let closing = self.closing.iter().filter(|(_, socket)| socket.protocol() == protocol && socket.is_held());
+        let open = self.open.iter().filter(|listener| listener.key.protocol() == protocol);
+        let ours = open.map(|listener| &listener.addr).chain(closing.map(|(addr, _)| addr)).chain(bound);
+        let is_alone = addr.port() != 0 && !ours.into_iter().any(|other| overlap(addr, *other));
+        if protocol == Protocol::Udp {
+            if is_alone {
+                datagram::probe_free(addr)?;
+            }
+            let first = datagram::bind(addr, options)?;
+            let addr = first.local_addr()?;
+            let mut sockets = vec![ListenSocket::Udp(Arc::new(first))];
+            // A hash decides who has which client, whatever is asked for connections: it must not change in a flow.
+            while sockets.len() < self.reactors {
+                sockets.push(ListenSocket::Udp(Arc::new(datagram::bind(addr, options)?)));
+            }
+            return Ok((addr, sockets, None));
+        }
+        if is_alone {
             listener::probe_free(addr)?;
         }
         let first = listener::listen_with(addr, options)?;
@@ -256,7 +233,7 @@ impl Listeners {
             sockets.push(Arc::new(listener::listen_with(addr, options)?));
         }
         let refused = steer::steer(&sockets, &self.steering).err();
-        Ok((addr, sockets, refused))
+        Ok((addr, sockets.into_iter().map(ListenSocket::Tcp).collect(), refused))
     }
 
     /// Adds where the listeners of a service are bound.
@@ -265,7 +242,9 @@ impl Listeners {
         for listener in own {
             let view = service.listeners.iter_mut().find(|view| view.address == listener.shown);
             if let Some(view) = view {
-                view.bound.push(listener.addr);
+                if !view.bound.contains(&listener.addr) {
+                    view.bound.push(listener.addr);
+                }
                 view.accepted += listener.counters.accepted.load(Relaxed);
                 view.errors += listener.counters.accept_errors.load(Relaxed);
             }
@@ -307,8 +286,8 @@ impl Listeners {
         for listener in old {
             moves.closed += 1;
             moves.unlisten.push(listener.id);
-            moves.lines.push(format!("closing service={} addr={}", Value(&listener.service_name), listener.addr));
-            self.closing.extend(listener.sockets.iter().map(|socket| (listener.addr, Arc::downgrade(socket))));
+            moves.lines.push(format!("closing {}", place(&listener)));
+            self.closing.extend(listener.sockets.iter().map(|socket| (listener.addr, socket.watch())));
         }
         moves
     }
@@ -317,8 +296,9 @@ impl Listeners {
 impl Moves {
     fn listen(&mut self, listener: &Listener, is_new: bool) {
         let counters = Arc::clone(&listener.counters);
-        let spec = ListenerSpec { id: listener.id, service: listener.service, addr: listener.addr, counters };
-        self.lines.push(format!("listening service={} addr={}", Value(&listener.service_name), listener.addr));
+        let protocol = listener.key.protocol();
+        let spec = ListenerSpec { id: listener.id, service: listener.service, protocol, addr: listener.addr, counters };
+        self.lines.push(format!("listening {}", place(listener)));
         self.listen.push((spec, listener.sockets.clone()));
         if is_new {
             self.opened += 1;
@@ -332,13 +312,17 @@ impl Moves {
     /// Gives an open listener other options. Its sockets stay, and with them the clients in their queues.
     fn retune(&mut self, listener: &mut Listener, options: ListenOptions) {
         self.retuned += 1;
-        let place = format!("service={} addr={}", Value(&listener.service_name), listener.addr);
+        let place = place(listener);
         self.lines.push(format!("retuned {place}"));
         let mut refused = BTreeSet::new();
         for socket in &listener.sockets {
-            listener::retune(socket, &listener.options, &options, &mut |Refused { option, error }| {
+            let mut note = |Refused { option, error }: Refused| {
                 refused.insert(format!("retuned {place} without {option}: {error}"));
-            });
+            };
+            match socket {
+                ListenSocket::Tcp(socket) => listener::retune(socket, &listener.options, &options, &mut note),
+                ListenSocket::Udp(socket) => datagram::tune(socket.as_fd(), &options.stream, &mut note),
+            }
         }
         self.warnings.extend(refused);
         listener.options = options;
@@ -347,10 +331,19 @@ impl Moves {
 
 fn key(service: &str, addr: SocketAddr, any_ports: &mut usize) -> Key {
     if addr.port() != 0 {
-        return Key::Address(addr);
+        return Key::Address(Protocol::default(), addr);
     }
     *any_ports += 1;
-    Key::AnyPort { service: service.to_owned(), nth: *any_ports, ip: addr.ip() }
+    Key::AnyPort { protocol: Protocol::default(), service: service.to_owned(), nth: *any_ports, ip: addr.ip() }
+}
+
+/// A listener in the log.
+fn place(listener: &Listener) -> String {
+    let protocol = match listener.key.protocol() {
+        Protocol::Tcp => "",
+        Protocol::Udp => " protocol=udp",
+    };
+    format!("service={} addr={}{protocol}", Value(&listener.service_name), listener.addr)
 }
 
 /// The address as an operator wrote it.

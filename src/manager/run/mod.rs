@@ -15,6 +15,7 @@ mod probation;
 mod prober;
 mod resolver;
 mod sessions;
+mod start_error;
 mod sticky;
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,7 @@ use crate::sys::clock::Clock;
 use crate::sys::mailbox::Mailbox;
 use crate::sys::steer::Steering;
 
-pub use listeners::StartError;
+pub use start_error::StartError;
 use turn::Shell;
 
 /// What the command line says and the configuration does not.

@@ -5,7 +5,6 @@
 //! listeners, listeners gone, services gone, drain.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use crate::model::counters::ReactorCounters;
 use crate::model::id::{ListenerId, ServiceId};
 use crate::model::service::{ListenerSpec, ServiceSpec};
-use crate::model::update::Update;
+use crate::model::update::{ListenSocket, Update};
 use crate::sys::mailbox::Mailbox;
 
 /// The reactors, and what each is owed.
@@ -33,7 +32,7 @@ struct Lane {
 #[derive(Debug, Default)]
 struct Owed {
     services: BTreeMap<ServiceId, Arc<ServiceSpec>>,
-    listeners: BTreeMap<ListenerId, (ListenerSpec, Arc<TcpListener>)>,
+    listeners: BTreeMap<ListenerId, (ListenerSpec, ListenSocket)>,
     unlisten: BTreeSet<ListenerId>,
     remove: BTreeSet<ServiceId>,
     drain: Option<Duration>,
@@ -60,9 +59,9 @@ impl Outbox {
     }
 
     /// Tells every reactor to accept on its own socket of `sockets`.
-    pub(super) fn listen(&mut self, spec: &ListenerSpec, sockets: &[Arc<TcpListener>]) {
+    pub(super) fn listen(&mut self, spec: &ListenerSpec, sockets: &[ListenSocket]) {
         for (lane, socket) in self.lanes.iter_mut().zip(sockets) {
-            lane.post(Update::Listen(spec.clone(), Arc::clone(socket)));
+            lane.post(Update::Listen(spec.clone(), socket.clone()));
         }
     }
 

@@ -28,12 +28,13 @@ use crate::manager::{Changes, Effect, Event, Manager, Settings};
 
 use super::journal::Journal;
 use super::kernel;
-use super::listeners::{Listeners, Moves, StartError};
+use super::listeners::{Listeners, Moves};
 use super::outbox::Outbox;
 use super::probation::Truth;
 use super::prober::Prober;
 use super::resolver::Resolver;
 use super::sessions::Questions;
+use super::start_error::StartError;
 use super::{Defaults, Desk, Equipment, Surroundings, WAKER};
 
 /// The log target of the manager's own doings.

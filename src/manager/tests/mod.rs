@@ -93,6 +93,7 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
         fin_timeout: None,
         max_connections: None,
         stubborn: false,
+        flows: config::FlowConfig::default(),
     }
 }
 

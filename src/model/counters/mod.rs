@@ -2,8 +2,10 @@
 //!
 //! They outlive publications and reloads, so a host's numbers go on when its specification is replaced.
 
+mod datagrams;
 mod reactor;
 
+pub use datagrams::DatagramCounters;
 pub use reactor::ReactorCounters;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};

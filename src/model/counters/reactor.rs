@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::datagrams::DatagramCounters;
 use crate::model::histogram::Histogram;
 use crate::model::snapshot::{Counts, ReactorView};
 
@@ -46,6 +47,8 @@ pub struct ReactorCounters {
     pub bytes_spliced: AtomicU64,
     /// Pipes at the moment, free ones included.
     pub pipes: AtomicU32,
+    /// Of datagrams.
+    pub datagrams: DatagramCounters,
     /// Reports that the manager had no room for.
     pub reports_dropped: AtomicU64,
     /// Times that the thread panicked and was started afresh.
@@ -73,7 +76,7 @@ impl ReactorCounters {
     pub fn view(&self) -> ReactorView {
         let wide = |counter: &AtomicU32| u64::from(counter.load(Relaxed));
         let long = |counter: &AtomicU64| counter.load(Relaxed);
-        ReactorView {
+        let mut view = ReactorView {
             values: vec![
                 ("turns", long(&self.turns)),
                 ("events", long(&self.events)),
@@ -96,7 +99,9 @@ impl ReactorCounters {
                 ("freezes", long(&self.freezes)),
             ],
             turns: Counts { first: 0, buckets: self.turn_time.counts().to_vec() },
-        }
+        };
+        view.values.extend(self.datagrams.values());
+        view
     }
 }
 

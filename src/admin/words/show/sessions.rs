@@ -6,7 +6,8 @@ use crate::model::command::{SessionList, SessionView};
 /// A line each, and how many there are where not all are shown.
 pub(super) fn sessions(list: &SessionList, paint: Paint) -> Vec<String> {
     let mut table = Table::new(&[
-        "SESSION", "CLIENT", "SERVICE", "GROUP", "HOST", "ADDRESS", "FROM", "STATE", ">AGE", ">IDLE", ">IN", ">OUT",
+        "SESSION", "PROTO", "CLIENT", "SERVICE", "GROUP", "HOST", "ADDRESS", "FROM", "STATE", ">AGE", ">IDLE", ">IN",
+        ">OUT",
     ]);
     list.sessions.iter().for_each(|session| table.row(cells(session)));
     let mut lines = if table.is_empty() { Vec::new() } else { table.lines("", paint) };
@@ -15,7 +16,7 @@ pub(super) fn sessions(list: &SessionList, paint: Paint) -> Vec<String> {
         let total = list.total;
         lines.push(paint.tone(Tone::Faint, &format!("{shown} of {total}; limit=N shows more, client=… fewer")));
     } else if shown == 0 {
-        lines.push(paint.tone(Tone::Faint, "no such connection is open"));
+        lines.push(paint.tone(Tone::Faint, "no such connection or flow is open"));
     }
     lines
 }
@@ -26,6 +27,7 @@ fn cells(session: &SessionView) -> Vec<(Tone, String)> {
     let addr = |addr: Option<std::net::SocketAddr>| plain(addr.map(|addr| addr.to_string()).unwrap_or_default());
     vec![
         (Tone::Strong, info.name.to_string()),
+        plain(info.protocol.name().to_owned()),
         plain(info.client.to_string()),
         plain(session.service.clone()),
         plain(session.group.clone()),

@@ -4,13 +4,15 @@ use crate::config::{self, Address, Config};
 use crate::manager::run::StartError;
 use crate::manager::run::listeners::{Listeners, Moves};
 use crate::manager::tests::{config, group, service};
+use crate::model::datagram::{Protocol, Protocols};
 use crate::model::id::ServiceId;
 use crate::model::socket_options::{ListenOptions, StreamOptions};
+use crate::model::update::ListenSocket;
 use crate::sys::listener;
 use std::error::Error;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::os::fd::{AsRawFd, RawFd};
 
 const REACTORS: usize = 2;
 
@@ -34,6 +36,20 @@ fn listening(services: &[(&str, &[SocketAddr])]) -> Config {
         config::Service { listens, ..service(name, vec![group("g", &[1])]) }
     });
     config(services.collect())
+}
+
+fn raw(socket: &ListenSocket) -> RawFd {
+    match socket {
+        ListenSocket::Tcp(socket) => socket.as_raw_fd(),
+        ListenSocket::Udp(socket) => socket.as_raw_fd(),
+    }
+}
+
+fn local_addr(socket: &ListenSocket) -> SocketAddr {
+    match socket {
+        ListenSocket::Tcp(socket) => socket.local_addr().unwrap(),
+        ListenSocket::Udp(socket) => socket.local_addr().unwrap(),
+    }
 }
 
 fn any_port() -> SocketAddr {
@@ -65,9 +81,28 @@ fn new_listener_has_a_socket_for_each_reactor_on_one_address() {
     let (spec, sockets) = &moves.listen[0];
     assert_ne!(spec.addr.port(), 0);
     assert_eq!(sockets.len(), REACTORS);
-    assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == spec.addr));
+    assert!(sockets.iter().all(|socket| local_addr(socket) == spec.addr));
     assert_eq!(moves.lines, [format!("listening service=web addr={}", spec.addr)]);
     TcpStream::connect(spec.addr).unwrap();
+}
+
+#[test]
+fn listener_of_both_protocols_has_one_port_and_keeps_it() {
+    let mut listeners = Listeners::new(REACTORS, BACKLOG_ONLY);
+    let mut both = listening(&[("web", &[any_port(), any_port()])]);
+    both.services[0].listens.iter_mut().for_each(|listen| listen.protocol = Protocols::Both);
+    let first = install(&mut listeners, &both).unwrap();
+    let addrs: Vec<(Protocol, SocketAddr)> = first.listen.iter().map(|(spec, _)| (spec.protocol, spec.addr)).collect();
+    let [(Protocol::Tcp, a), (Protocol::Udp, b), (Protocol::Tcp, c), (Protocol::Udp, d)] = addrs[..] else {
+        panic!("{addrs:?}")
+    };
+    assert!(a == b && c == d && a != c, "{addrs:?}");
+    assert!(first.listen.iter().all(|(_, sockets)| sockets.len() == REACTORS));
+    assert_eq!(first.lines[1], format!("listening service=web addr={a} protocol=udp"));
+    both.services[0].listens[0].protocol = Protocols::Udp;
+    let second = install(&mut listeners, &both).unwrap();
+    assert_eq!((second.opened, second.closed), (0, 1));
+    assert_eq!(TcpStream::connect(c).map(drop).map_err(|error| error.kind()), Ok(()));
 }
 
 #[test]
@@ -92,7 +127,7 @@ fn address_that_moves_to_another_service_keeps_its_sockets() {
     let ((before, old), (after, new)) = (of_addr(&first), of_addr(&moved));
     assert_eq!(before.id, after.id);
     assert_eq!((before.service, after.service), (ServiceId(0), ServiceId(1)));
-    assert!(old.iter().zip(&new).all(|(old, new)| Arc::ptr_eq(old, new)));
+    assert!(old.iter().zip(&new).all(|(old, new)| raw(old) == raw(new)));
     assert_eq!((moved.opened, moved.closed, moved.moved), (1, 1, 1));
 }
 

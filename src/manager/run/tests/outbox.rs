@@ -1,9 +1,10 @@
 use crate::manager::run::outbox::Outbox;
 use crate::manager::tests::{SECOND, World, web};
+use crate::model::datagram::Protocol;
 use crate::model::id::{ListenerId, ServiceId};
 use crate::model::limits::CHANNEL_MAX;
 use crate::model::service::{ListenerSpec, ServiceSpec};
-use crate::model::update::Update;
+use crate::model::update::{ListenSocket, Update};
 use crate::sys::mailbox::Mailbox;
 use crossbeam_channel::Receiver;
 use mio::{Poll, Token, Waker};
@@ -78,11 +79,17 @@ fn debts_are_paid_in_an_order_that_is_always_right() {
     let mut outbox = Outbox::new(vec![mailbox]);
     let socket = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
     let addr = socket.local_addr().unwrap();
-    let listener = |id| ListenerSpec { id: ListenerId(id), service: ServiceId(0), addr, counters: Arc::default() };
+    let listener = |id| ListenerSpec {
+        id: ListenerId(id),
+        service: ServiceId(0),
+        protocol: Protocol::Tcp,
+        addr,
+        counters: Arc::default(),
+    };
     outbox.post(&Update::Drain(SECOND));
     outbox.post(&Update::Remove(ServiceId(7)));
-    outbox.listen(&listener(1), &[Arc::clone(&socket)]);
-    outbox.listen(&listener(2), &[Arc::clone(&socket)]);
+    outbox.listen(&listener(1), &[ListenSocket::Tcp(Arc::clone(&socket))]);
+    outbox.listen(&listener(2), &[ListenSocket::Tcp(Arc::clone(&socket))]);
     outbox.post(&Update::Unlisten(ListenerId(1)));
     outbox.post(&spec(3));
     assert_eq!(Arc::strong_count(&socket), 2, "a listener that is gone again is not kept open");

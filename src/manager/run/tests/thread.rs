@@ -13,7 +13,7 @@ use crate::model::report::Report;
 use crate::model::service::ServiceSpec;
 use crate::model::socket_options::{ConnectOptions, ListenOptions};
 use crate::model::status::HostStatus;
-use crate::model::update::Update;
+use crate::model::update::{ListenSocket, Update};
 use crate::sys::clock::Clock;
 use crate::sys::mailbox::Mailbox;
 use crate::sys::steer::Steering;
@@ -135,6 +135,7 @@ impl Rig {
     fn next_listener(&self) -> (ListenerId, SocketAddr) {
         let update = self.next();
         let Update::Listen(spec, socket) = update else { panic!("another update: {update:?}") };
+        let ListenSocket::Tcp(socket) = socket else { panic!("datagrams") };
         assert_eq!(socket.local_addr().unwrap(), spec.addr);
         (spec.id, spec.addr)
     }

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::datagrams::free_port;
 use super::line::Line;
-use super::xml::{Meaning, arguments, meaning, xml};
+use super::xml::{arguments, xml};
 use crate::support::control::{Ctl, directorctl};
 use crate::support::lock::{self, Turn};
 use crate::support::log::Log;
@@ -24,6 +24,8 @@ use crate::support::{Client, Director, PATIENCE, until};
 pub(crate) struct Balancer {
     addr: SocketAddr,
     kind: Kind,
+    /// Flows end by their silence, and nobody waits for that.
+    has_flows: bool,
     socket: PathBuf,
     // Dropped last.
     _folder: Scratch,
@@ -49,19 +51,21 @@ pub(crate) fn director(line: &Line) -> Balancer {
         plan = plan.through(&["prlimit", &format!("--nofile={descriptors}")]);
     }
     let director = plan.start();
-    Balancer { addr: director.addr(), kind: Kind::Director(Box::new(director)), socket, _folder: folder }
+    Balancer {
+        addr: director.addr(),
+        kind: Kind::Director(Box::new(director)),
+        has_flows: line.is_udp(),
+        socket,
+        _folder: folder,
+    }
 }
 
 /// Whether this build has what the line needs; a word about it where it has not.
 pub(crate) fn is_known(line: &Line) -> bool {
-    let Meaning { xml, notes } = meaning(line, Path::new("/run/unused.sock"));
-    if notes.contains("balances no UDP") {
-        println!("skipped: this build balances no datagrams");
-        return false;
-    }
+    let text = xml(line, Path::new("/run/unused.sock"));
     let arguments = arguments(line);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--check"]).collect();
-    let (_, _, error) = Director::plan_text(&xml).args(&arguments).run();
+    let (_, _, error) = Director::plan_text(&text).args(&arguments).run();
     let words = ["unknown attribute", "unknown element", "Unrecognized option", "unknown option"];
     let unknown = error.lines().find(|line| words.iter().any(|word| line.contains(word)));
     if let Some(unknown) = unknown {
@@ -80,7 +84,7 @@ pub(crate) fn pen(line: &Line) -> Option<Balancer> {
     let folder = Scratch::new();
     let socket = folder.path("control.sock");
     let pen = Pen::start(line, &socket);
-    let balancer = Balancer { addr: pen.addr, kind: Kind::Pen(pen), socket, _folder: folder };
+    let balancer = Balancer { addr: pen.addr, kind: Kind::Pen(pen), has_flows: line.is_udp(), socket, _folder: folder };
     // It opens the control socket first, and answers when everything is open.
     let answers = || UnixStream::connect(&balancer.socket).is_ok() && !balancer.penctl("mode").is_empty();
     until(PATIENCE, "pen answers", answers);
@@ -214,6 +218,9 @@ impl Balancer {
     #[track_caller]
     pub(crate) fn finish(self) {
         match self.kind {
+            Kind::Director(director) if self.has_flows => {
+                assert!(director.process().is_alive(), "Director ended before")
+            }
             Kind::Director(director) => {
                 director.finish();
             }

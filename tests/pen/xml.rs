@@ -5,24 +5,15 @@ use std::process::{Command, Stdio};
 
 use super::line::Line;
 
-/// What Director makes of a line.
-pub(crate) struct Meaning {
-    /// The configuration.
-    pub(crate) xml: String,
-    /// What it says beside it.
-    pub(crate) notes: String,
-}
-
 /// What the line means, with a control socket there and probes that are quick enough for a test.
 #[track_caller]
-pub(crate) fn meaning(line: &Line, socket: &Path) -> Meaning {
+pub(crate) fn xml(line: &Line, socket: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_director"));
     let output = command.args(["--from-pen", &text(line, socket)]).stdin(Stdio::null()).output();
     let output = output.expect("run director");
-    let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{line}: {notes}");
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     let mut more = String::from("  <manager><hostCheck interval='100ms'/></manager>\n");
-    let mut xml = String::from_utf8_lossy(&output.stdout).into_owned();
+    let xml = String::from_utf8_lossy(&output.stdout).into_owned();
     for (option, value) in pairs(line) {
         match option {
             "-w" if !xml.contains("<status") => more += &format!("  <status file='{value}'/>\n"),
@@ -33,14 +24,7 @@ pub(crate) fn meaning(line: &Line, socket: &Path) -> Meaning {
             _ => {}
         }
     }
-    xml = xml.replace("</director>", &format!("{more}</director>"));
-    Meaning { xml, notes }
-}
-
-/// The configuration alone.
-#[track_caller]
-pub(crate) fn xml(line: &Line, socket: &Path) -> String {
-    meaning(line, socket).xml
+    xml.replace("</director>", &format!("{more}</director>"))
 }
 
 /// What the line means on Director's command line, beside the configuration.

@@ -3,6 +3,7 @@
 //! does is printed. The numbers are those of the table "Coming from pen" of the README, which names what comes later.
 //!
 //! pen's half is left out, with a word, where pen is not installed.
+#![allow(clippy::print_stdout, reason = "tests say what they skip")]
 
 #[path = "pen/access.rs"]
 mod access;

@@ -1,5 +1,5 @@
-//! Clients that find their host again, and whose turn it is: the binary with clients from several loopback addresses. The
-//! numbers in the names of tests are those of the rows that pen's operators go by.
+//! Clients that find their host again, and whose turn it is: the binary with clients from several loopback addresses.
+//! `pen.rs` has the same beside pen.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
@@ -10,22 +10,15 @@ use director::model::change::{Attributes, Change, GroupRef, HostRef, RefusalKind
 use director::model::command::{Command, Reply};
 use director::model::snapshot::{GroupView, HostView};
 use director::model::sticky::{StickyList, StickySearch};
-use socket2::{Domain, Socket, Type};
-
 use support::host::Script;
 use support::socket::End;
-use support::{Client, Config, Director, Host, Netns, PATIENCE, Service, scripts, socket, until};
+use support::{Client, Config, Director, Host, Netns, PATIENCE, Service, scripts, until};
 
 mod support;
 
 /// A client from 127.0.0.`last`.
 fn from(last: u8, addr: SocketAddr) -> Client {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    let local = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
-    socket.bind(&local.into()).expect("bind a loopback address");
-    // A client that is reset at once learns it from connect or from its first read.
-    let _ = socket.connect_timeout(&addr.into(), PATIENCE);
-    std::net::TcpStream::from(socket).into()
+    Client::connect_from(Ipv4Addr::new(127, 0, 0, last).into(), addr)
 }
 
 /// The name of the host that served a client from there; empty when none did.
@@ -101,24 +94,6 @@ fn is_served(client: &Client) -> bool {
 }
 
 #[test]
-fn row_1_client_comes_back_to_its_server_and_another_has_another() {
-    let [a, b] = hosts(["a", "b"], scripts::tell_name);
-    let director = Director::plan(plain("roundrobin,sticky", &[&a, &b])).start();
-    let told: String = [1, 1, 1, 2, 2, 2, 1, 2].map(|last| told(last, director.addr())).concat();
-    assert_eq!(told, "aaabbbab");
-    director.finish();
-}
-
-#[test]
-fn row_1_without_tracking_servers_alternate() {
-    let [a, b] = hosts(["a", "b"], scripts::tell_name);
-    let director = Director::plan(plain("roundrobin", &[&a, &b])).start();
-    let told: String = [1, 1, 1, 2, 2, 2].map(|last| told(last, director.addr())).concat();
-    assert_eq!(told, "ababab");
-    director.finish();
-}
-
-#[test]
 fn clients_are_remembered_over_reloads_and_a_host_that_is_gone_for_a_while() {
     let [mut a, b] = hosts(["a", "b"], scripts::tell_name);
     let plan = |stay: &str| {
@@ -144,7 +119,7 @@ fn clients_are_remembered_over_reloads_and_a_host_that_is_gone_for_a_while() {
 }
 
 #[test]
-fn row_5_emergency_server_serves_when_all_are_down_and_is_forgotten() {
+fn emergency_server_serves_when_all_are_down_and_is_forgotten() {
     let [mut a, mut b, e] = hosts(["a", "b", "e"], scripts::tell_name);
     let service = service("roundrobin,sticky", &[(&a, ""), (&b, ""), (&e, r#"emergency="true""#)]);
     let director = Director::plan(service).threads(1).log_lines_max(4000).start();
@@ -166,19 +141,7 @@ fn row_5_emergency_server_serves_when_all_are_down_and_is_forgotten() {
 }
 
 #[test]
-fn row_6_stubborn_service_closes_a_client_whose_server_fails() {
-    let dead = Host::dead("a");
-    let b = Host::serve("b", scripts::tell_name());
-    let service = plain("roundrobin", &[&dead, &b]).set("stubborn", "true");
-    let director = Director::plan(Config::new(service).host_check("1h")).start();
-    assert_eq!(told(1, director.addr()), "", "its choice failed, and nobody else is asked");
-    assert_eq!(b.record().accepted(), 0);
-    assert_eq!(told(1, director.addr()), "b", "the failed one is known to be down by now");
-    director.finish();
-}
-
-#[test]
-fn row_7_blacklisted_server_gets_nobody_for_a_time_and_keeps_who_it_has() {
+fn blacklisted_server_gets_nobody_for_a_time_and_keeps_who_it_has() {
     let [a, b] = hosts(["a", "b"], scripts::echo);
     let (balancer, addr) = embedded("", &[(&a, ""), (&b, "")]);
     let held: Vec<Client> = [1, 2].map(|last| from(last, addr)).into();
@@ -204,7 +167,7 @@ fn row_7_blacklisted_server_gets_nobody_for_a_time_and_keeps_who_it_has() {
 }
 
 #[test]
-fn row_8_own_client_may_go_above_max_up_to_hard_and_strangers_may_not() {
+fn own_client_may_go_above_max_up_to_hard_and_strangers_may_not() {
     let [a, b] = hosts(["a", "b"], scripts::echo);
     let limits = "max='2' hard='3'";
     let (balancer, addr) = embedded("scheduler='roundrobin,sticky'", &[(&a, limits), (&b, limits)]);
@@ -227,7 +190,7 @@ fn row_8_own_client_may_go_above_max_up_to_hard_and_strangers_may_not() {
 }
 
 #[test]
-fn row_10_lowest_number_is_served_first_and_tracked_clients_stay() {
+fn lowest_number_is_served_first_and_tracked_clients_stay() {
     let [mut a, b, c] = hosts(["a", "b", "c"], scripts::tell_name);
     let attributes = [r#"prio="1""#, r#"prio="2""#, r#"prio="2""#];
     for (scheduler, after) in [("roundrobin", "aaa"), ("roundrobin,sticky", "bca")] {
@@ -246,17 +209,7 @@ fn row_10_lowest_number_is_served_first_and_tracked_clients_stay() {
 }
 
 #[test]
-fn row_11_connections_that_last_are_in_proportion_to_weight_and_the_usual_weight_is_one() {
-    let [a, b, c, d] = hosts(["a", "b", "c", "d"], scripts::echo);
-    let attributes = [(&a, ""), (&b, "weight='2'"), (&c, "weight='4'"), (&d, "weight='0'")];
-    let (balancer, addr) = embedded("scheduler='weightlc'", &attributes);
-    let held: Vec<Client> = (1..=14).map(|last| from(last, addr)).collect();
-    assert!(held.iter().all(is_served));
-    assert_eq!(["a", "b", "c", "d"].map(|name| view(&balancer, name).open), [2, 4, 8, 0]);
-}
-
-#[test]
-fn row_12_hash_gives_a_client_the_same_server_in_two_balancers_and_after_a_restart() {
+fn hash_gives_a_client_the_same_server_in_two_balancers_and_after_a_restart() {
     let [mut a, b, c] = hosts(["a", "b", "c"], scripts::tell_name);
     let all = |addr| (1..=24).map(|last| told(last, addr)).collect::<String>();
     for kind in ["sticky=\"hash\"", "scheduler=\"maglev\""] {
@@ -281,7 +234,7 @@ fn row_12_hash_gives_a_client_the_same_server_in_two_balancers_and_after_a_resta
 }
 
 #[test]
-fn row_34_families_mix_and_clients_of_one_network_are_clients_each() {
+fn families_mix_and_clients_of_one_network_are_clients_each() {
     const CLIENTS: u16 = 1000;
     let netns = Netns::new();
     netns.ip("-6 route add local 2001:db8::/32 dev lo");
@@ -292,10 +245,7 @@ fn row_34_families_mix_and_clients_of_one_network_are_clients_each() {
     });
     let service = plain("roundrobin,sticky", &[&a, &b]).listen("[::]:30000").listen("0.0.0.0:30000");
     let director = Director::plan(service).inside(&netns).start();
-    let ask = |client: IpAddr, to: IpAddr| {
-        let stream = socket::connect_from((client, 0).into(), (to, 30_000).into(), PATIENCE).expect("connect");
-        Client::from(stream).read_text().0
-    };
+    let ask = |client: IpAddr, to: IpAddr| Client::connect_from(client, (to, 30_000).into()).read_text().0;
     let here: IpAddr = "2001:db8::1".parse().expect("an address");
     let all = |last: u16| {
         let client = |number: u16| IpAddr::from([0x2001, 0xdb8, 0, number, 0, 0, 0, last]);
@@ -312,7 +262,7 @@ fn row_34_families_mix_and_clients_of_one_network_are_clients_each() {
 }
 
 #[test]
-fn row_35_client_is_free_after_its_time_and_the_oldest_makes_room() {
+fn client_is_free_after_its_time_and_the_oldest_makes_room() {
     let [a, b, c] = hosts(["a", "b", "c"], scripts::tell_name);
     let (balancer, addr) = embedded("sticky='table' sticky-ttl='300ms'", &[(&a, ""), (&b, ""), (&c, "")]);
     assert_eq!([1, 1].map(|last| told(last, addr)).concat(), "aa");

@@ -1,7 +1,7 @@
 //! A scripted client: each step has a deadline and fails the test when it does not succeed.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,21 @@ impl Client {
     #[track_caller]
     pub fn connect_narrow(addr: SocketAddr, receive_buffer: usize) -> Self {
         socket::connect_narrow(addr, receive_buffer, PATIENCE).expect("connect").into()
+    }
+
+    /// Connects from this address, which may be any that is routed here, or fails the test.
+    #[track_caller]
+    pub fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
+        let free = if to.is_ipv4() { socket.set_freebind_v4(true) } else { socket.set_freebind_v6(true) };
+        free.expect("allow any address");
+        socket.bind(&SocketAddr::new(from, 0).into()).expect("bind the client's address");
+        let was_reset = match socket.connect_timeout(&to.into(), PATIENCE) {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => true,
+            Err(error) => panic!("connect from {from} to {to}: {error}"),
+        };
+        Self { was_reset, ..TcpStream::from(socket).into() }
     }
 
     /// The socket.

@@ -75,7 +75,9 @@ fn service(pen: &mut Pen) -> Attributes {
         pen.note("connect-timeout", "the time that a client may wait for all attempts together, and for each in pen");
     }
     match (pen.numbers.idle_timeout.filter(|time| *time > 0), pen.switches.udp) {
-        (Some(time), _) => attributes.push(("idle-timeout", format!("{time}s"))),
+        // What is told of a build without datagrams is told elsewhere.
+        (Some(time), true) => attributes.push(("flow-timeout", format!("{time}s"))),
+        (Some(time), false) => attributes.push(("idle-timeout", format!("{time}s"))),
         (None, true) => {}
         (None, false) => {
             attributes.push(("idle-timeout", String::from("720h")));

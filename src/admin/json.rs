@@ -246,7 +246,7 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::datagram::{FlowRules, Protocol, Protocols};
+    use crate::model::datagram::{FlowRules, Protocol};
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::role::Level;
@@ -312,13 +312,7 @@ mod tests {
         let service = ServiceView {
             name: String::from("s"),
             enabled: Some(String::from("g")),
-            listeners: vec![ListenerView {
-                address: String::from("*:80"),
-                protocol: Protocols::default(),
-                bound: Vec::new(),
-                accepted: 1,
-                errors: 2,
-            }],
+            listeners: Vec::new(),
             groups: vec![group],
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(600),

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use director::config::{self, Access, Config, Control, load, parse, vocabulary, write};
+use director::model::datagram::Protocols;
 use director::model::limits::{CONFIG_FILE_BYTES_MAX, HOST_CHECK, HOST_CHECK_ANCESTORS};
 use director::model::scheduler::SchedulerKind;
 
@@ -97,7 +98,8 @@ fn minimal_example_has_five_lines_and_the_defaults() {
 #[test]
 fn documented_example_means_what_its_comments_say() {
     let config = load_example("director.xml");
-    let [web, mail] = config.services.as_slice() else { panic!("two services") };
+    let [web, mail, names] = config.services.as_slice() else { panic!("three services") };
+    assert_eq!((names.listens[0].protocol, names.flows.responses), (Protocols::Both, Some(1)));
     assert_eq!((web.connect_timeout, web.max_connections), (Some(Duration::from_secs(3)), Some(10_000)));
     assert_eq!((web.enabled, mail.enabled), (Some(0), Some(1)));
     assert_eq!(mail.groups[1].hosts[1].name, "host.1");
@@ -177,7 +179,7 @@ fn file_with_many_mistakes_gets_all_its_errors_in_order() {
   <servce/>
 </director>
 "#;
-    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout, max-connections, access-log, stubborn, acl, client-max, client-rate, client-prefix-v4, client-prefix-v6, client-table or fastclose; did you mean "idle-timeout"?
+    let expected = r#"d.xml:2:23: unknown attribute "idle-timeuot" of <service>, expected name, connect-timeout, idle-timeout, fin-timeout, max-connections, access-log, stubborn, acl, client-max, client-rate, client-prefix-v4, client-prefix-v6, client-table, fastclose, session, responses or flow-timeout; did you mean "idle-timeout"?
 d.xml:4:17: ip="127.0.0.1:80": the address meets the listener in line 3, expected an address of its own
 d.xml:5:17: ip="10.0.0.1:70000": the port "70000" is out of range, expected 0 to 65535
 d.xml:6:35: scheduler="leastcons": unknown scheduler "leastcons", expected random, roundrobin, leastconns, leastconnsrr, weighted, weightr, weightlc, p2c or maglev; did you mean "leastconns"?

@@ -263,7 +263,7 @@ mod tests {
     use super::*;
     use crate::model::access_log::AccessCounts;
     use crate::model::address::Endpoint;
-    use crate::model::datagram::{FlowRules, Protocol, Protocols};
+    use crate::model::datagram::{FlowRules, Protocol};
     use crate::model::event::EventKind;
     use crate::model::id::{HostId, ServiceId};
     use crate::model::role::Level;
@@ -331,13 +331,7 @@ mod tests {
         let service = ServiceView {
             name: String::from("s"),
             enabled: Some(String::from("g")),
-            listeners: vec![ListenerView {
-                address: String::from("*:80"),
-                protocol: Protocols::default(),
-                bound: Vec::new(),
-                accepted: 1,
-                errors: 2,
-            }],
+            listeners: Vec::new(),
             groups: vec![group],
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(600),

@@ -22,7 +22,7 @@ use super::question::Question;
 use super::tcp::reset_both;
 use super::tell::Untold;
 use super::token::Meaning;
-use super::udp::{Around, Udp};
+use super::udp::Udp;
 use crate::balancer::{Balancer, Key};
 use crate::model::counters::ReactorCounters;
 use crate::model::id::{ListenerId, ReactorId, ServiceId};
@@ -40,7 +40,7 @@ use crate::sys::mailbox::Mailbox;
 /// What a reactor was told so far, which survives it: a reactor that panicked is started afresh from this.
 #[derive(Default)]
 pub(super) struct World {
-    services: BTreeMap<ServiceId, Arc<ServiceSpec>>,
+    pub(super) services: BTreeMap<ServiceId, Arc<ServiceSpec>>,
     listeners: BTreeMap<ListenerId, (ListenerSpec, ListenSocket)>,
     drain_until: Option<Moment>,
 }
@@ -102,7 +102,7 @@ pub(super) struct Reactor {
     pub(super) freed: bool,
     /// The manager has been told of this pause at the limit.
     pub(super) limit_told: bool,
-    world: World,
+    pub(super) world: World,
     clock: Clock,
     mail: Receiver<Update>,
     reports: Mailbox<Report>,
@@ -138,7 +138,7 @@ impl Reactor {
             untold: Untold::default(),
             access: Access::new(AccessLog::new(&parts.settings.access, usize::from(parts.id.0))),
             newcomers: Newcomers::default(),
-            udp: Udp::new(seed, flows_max(settings), settings.flow_sockets_max),
+            udp: Udp::of(settings, seed),
             questions: VecDeque::new(),
             turn: 0,
             small_at: 0,
@@ -250,36 +250,6 @@ impl Reactor {
             && (self.buffers.keeps_any() || self.balancer.is_oversized() || self.udp.keeps_any())
         {
             self.shrink_at = Some(now.after(SHRINK_AFTER));
-        }
-    }
-
-    /// Datagrams, and what they need of the rest.
-    pub(super) fn udp(&mut self) -> (&mut Udp, Around<'_>) {
-        let Self { id, udp, poll, gate, counters, .. } = self;
-        (udp, Around { id: *id, poll, gate, counters })
-    }
-
-    fn open_listener(&mut self, now: Moment, spec: ListenerSpec, socket: ListenSocket) {
-        match socket {
-            ListenSocket::Tcp(socket) => self.listen(now, spec, socket),
-            ListenSocket::Udp(socket) => {
-                if let Some(service) = self.world.services.get(&spec.service) {
-                    self.udp.flows.apply(Arc::clone(service));
-                }
-                let (udp, around) = self.udp();
-                udp.listen(&around, spec, socket);
-            }
-        }
-    }
-
-    fn move_datagrams(&mut self, now: Moment, events: &Events) {
-        if self.udp.is_unused() {
-            return;
-        }
-        let (udp, around) = self.udp();
-        udp.turn(&around, now, events.iter());
-        if let Some(report) = udp.settle(&around, now) {
-            self.report(report);
         }
     }
 
@@ -421,9 +391,4 @@ impl Reactor {
         }
         (self.poll, self.world, count)
     }
-}
-
-/// Most flows of one reactor.
-fn flows_max(settings: &Settings) -> usize {
-    (settings.flows_max as usize).div_ceil(settings.cpus.len().max(1))
 }

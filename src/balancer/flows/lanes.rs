@@ -5,7 +5,7 @@
 //! answer may still be on its way, the place rests before another flow gets it.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::model::socket_options::StreamOptions;
@@ -91,7 +91,7 @@ impl Socket {
 struct Kind {
     way: Way,
     sockets: Vec<Socket>,
-    by_addr: HashMap<SocketAddr, u32>,
+    by_addr: BTreeMap<SocketAddr, u32>,
     columns: u32,
 }
 
@@ -99,7 +99,8 @@ struct Kind {
 #[derive(Debug)]
 pub struct Lanes {
     kinds: Vec<Kind>,
-    by_way: HashMap<Way, u32>,
+    /// Ways by what most often tells them apart.
+    by_source: BTreeMap<(bool, Option<IpAddr>), Vec<u32>>,
     pub(super) peers: Vec<Peer>,
     resting: VecDeque<(Moment, Lane)>,
     open: usize,
@@ -114,7 +115,7 @@ impl Lanes {
     pub(super) fn new(open_max: usize) -> Self {
         Self {
             kinds: Vec::new(),
-            by_way: HashMap::new(),
+            by_source: BTreeMap::new(),
             peers: Vec::new(),
             resting: VecDeque::new(),
             open: 0,
@@ -144,11 +145,14 @@ impl Lanes {
 
     /// The number of this address, for flows that go this way.
     pub(super) fn number(&mut self, way: &Way, addr: SocketAddr) -> u32 {
-        let count = u32::try_from(self.kinds.len()).unwrap_or(u32::MAX);
-        let kind_number = *self.by_way.entry(*way).or_insert(count);
-        if kind_number == count {
-            self.kinds.push(Kind { way: *way, sockets: Vec::new(), by_addr: HashMap::new(), columns: 0 });
-        }
+        let of_source = self.by_source.entry((way.is_v6, way.source)).or_default();
+        let known = of_source.iter().copied().find(|known| self.kinds[*known as usize].way == *way);
+        let kind_number = known.unwrap_or_else(|| {
+            let new = u32::try_from(self.kinds.len()).unwrap_or(u32::MAX);
+            of_source.push(new);
+            self.kinds.push(Kind { way: *way, sockets: Vec::new(), by_addr: BTreeMap::new(), columns: 0 });
+            new
+        });
         let kind = &mut self.kinds[kind_number as usize];
         if let Some(peer) = kind.by_addr.get(&addr) {
             return *peer;

@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
 use crate::balancer::tests::{S, addr, at, next_generation, spec};
+use crate::model::datagram::Dropped;
+use crate::model::outcome::Fault;
 use crate::model::scheduler::SchedulerKind;
 use crate::model::status::HostStatus;
 

@@ -6,6 +6,7 @@
 //! again. Answers of many hosts' sockets are gathered before they are sent, because they leave through few listeners.
 
 mod answers;
+mod attach;
 mod forwards;
 mod sockets;
 

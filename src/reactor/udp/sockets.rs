@@ -1,6 +1,5 @@
 //! The sockets towards hosts, which flows share. Opened when a flow has the first need of one.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
@@ -23,12 +22,13 @@ pub(super) struct Towards {
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     /// By way and number.
-    open: HashMap<SocketId, Towards>,
+    open: Vec<Vec<Option<Towards>>>,
+    count: u32,
 }
 
 impl Sockets {
     pub(super) fn get(&mut self, id: SocketId) -> Option<&mut Towards> {
-        self.open.get_mut(&id)
+        self.open.get_mut(id.way as usize)?.get_mut(id.number as usize)?.as_mut()
     }
 
     /// Opens a socket unless it is.
@@ -36,7 +36,7 @@ impl Sockets {
     /// # Errors
     /// What the system answers.
     pub(super) fn open(&mut self, around: &Around<'_>, id: SocketId, way: &Way) -> io::Result<()> {
-        if self.open.contains_key(&id) {
+        if self.get(id).is_some() {
             return Ok(());
         }
         if around.gate.is_short() {
@@ -45,19 +45,31 @@ impl Sockets {
         }
         let socket = datagram::towards_hosts(way.is_v6, way.source, &way.options)?;
         listener::watch(around.poll, &socket, Meaning::Answers(id).token(), true)?;
-        self.open.insert(id, Towards { socket, lost: 0, whole_max: usize::MAX });
+        let (way, number) = (id.way as usize, id.number as usize);
+        if self.open.len() <= way {
+            self.open.resize_with(way + 1, Vec::new);
+        }
+        let of_way = &mut self.open[way];
+        if of_way.len() <= number {
+            of_way.resize_with(number + 1, || None);
+        }
+        of_way[number] = Some(Towards { socket, lost: 0, whole_max: usize::MAX });
+        self.count += 1;
         Ok(())
     }
 
     pub(super) fn close(&mut self, id: SocketId) {
-        self.open.remove(&id);
+        let entry = self.open.get_mut(id.way as usize).and_then(|of_way| of_way.get_mut(id.number as usize));
+        if entry.and_then(Option::take).is_some() {
+            self.count -= 1;
+        }
     }
 
-    pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.open.len()).unwrap_or(u32::MAX)
+    pub(super) const fn count(&self) -> u32 {
+        self.count
     }
 
     pub(super) fn local_addr(&self, id: SocketId) -> Option<SocketAddr> {
-        self.open.get(&id)?.socket.local_addr().ok()
+        self.open.get(id.way as usize)?.get(id.number as usize)?.as_ref()?.socket.local_addr().ok()
     }
 }

@@ -4,6 +4,7 @@
 
 mod batch;
 mod header;
+mod send;
 #[cfg(test)]
 mod tests;
 

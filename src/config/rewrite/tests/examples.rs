@@ -141,15 +141,12 @@ fn service_removed_leaves_no_gap() {
     in_each(
         |config| drop(config.services.pop()),
         [
-            r#"-  <service name="mail">
--    <listen ip="127.0.0.1:2525"/>
--    <group name="old">
--      <host ip="10.0.1.1:25"/>
--    </group>
--    <!-- The other way to name the group that serves. -->
--    <group name="new" scheduler="roundrobin" enable="true">
--      <host ip="10.0.1.2:25"/>
--      <host ip="10.0.1.3:25"/>
+            r#"-  <!-- Names: questions by datagrams and, where an answer is long, by a connection to the same hosts. -->
+-  <service name="names" session="flow" responses="1" flow-timeout="10s">
+-    <listen ip="*:5353" protocol="tcp+udp"/>
+-    <group name="main" scheduler="leastconns">
+-      <host ip="10.0.2.1:53"/>
+-      <host ip="10.0.2.2:53"/>
 -    </group>
 -  </service>
 -"#,

@@ -183,8 +183,7 @@ impl Reactor {
                     if missed {
                         self.gate.wake_others(self.id);
                     }
-                    // A shared one that another reactor has closed does not listen any more.
-                    if error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINVAL) {
+                    if error.kind() == ErrorKind::WouldBlock {
                         return Ended::Empty;
                     }
                     // That connection is gone (accept(2) lists its errors); the next one is not.

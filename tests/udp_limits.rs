@@ -166,7 +166,7 @@ fn f3_fragments_are_put_together_and_made_again() {
     let director = Director::plan_text(&text).inside(&netns).start();
     let client = netns.run(|| UdpClient::new(director.addr()));
     for size in [9000_usize, 1252, 1253, 30_000] {
-        let sent: Vec<u8> = (0..size).map(|at| (at % 253) as u8).collect();
+        let sent: Vec<u8> = (0..size).map(|at| u8::try_from(at % 253).expect("small")).collect();
         assert!(client.ask(&sent) == sent, "{size} bytes");
     }
 }

@@ -6,6 +6,7 @@
 //! of them where every question is a flow.
 //!
 //! `cargo bench --bench udp`, or `cargo bench --bench udp -- --quick`.
+#![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 #[path = "../peers/proc.rs"]
 #[allow(dead_code, reason = "the other harness uses all of it")]

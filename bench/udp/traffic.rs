@@ -95,13 +95,10 @@ fn serve(socket: &UdpSocket, streamed: &AtomicU64, stop: &AtomicBool) {
     let mut outgoing = Vec::with_capacity(DATAGRAM_BATCH);
     let mut whole_max = usize::MAX;
     while !stop.load(Relaxed) {
-        let filled = match batch.receive(socket.as_fd(), 0) {
-            Ok((filled, _)) => filled,
-            Err(_) => {
-                // Waits for the next.
-                let _ = socket.peek(&mut [0; 1]);
-                continue;
-            }
+        let Ok((filled, _)) = batch.receive(socket.as_fd(), 0) else {
+            // Waits for the next.
+            let _ = socket.peek(&mut [0; 1]);
+            continue;
         };
         outgoing.clear();
         for place in 0..filled {

@@ -210,7 +210,7 @@ impl Reactor {
             }
         }
         self.run_ready(now);
-        self.move_datagrams(now, events);
+        self.move_datagrams(now, events, all_seen);
         for _ in 0..if all_seen { DUE_PER_TURN } else { 0 } {
             let Some((key, due)) = self.balancer.next_due(now) else { break };
             self.on_due(now, key, due);

@@ -42,13 +42,13 @@ impl Reactor {
         }
     }
 
-    pub(in crate::reactor) fn move_datagrams(&mut self, now: Moment, events: &Events) {
+    pub(in crate::reactor) fn move_datagrams(&mut self, now: Moment, events: &Events, all_seen: bool) {
         if self.udp.is_unused() {
             return;
         }
         let (udp, around) = self.udp();
         udp.turn(&around, now, events.iter());
-        if let Some(report) = udp.settle(&around, now) {
+        if let Some(report) = udp.settle(&around, now, all_seen) {
             self.report(report);
         }
     }

@@ -190,8 +190,9 @@ impl Udp {
     }
 
     /// Ends the flows whose time has come, tells what flows have moved, and reports. Returns the report, if there is one.
-    pub(super) fn settle(&mut self, around: &Around<'_>, now: Moment) -> Option<Report> {
-        for _ in 0..DUE_PER_TURN {
+    /// After a freeze flows wait until every event that piled up has been seen.
+    pub(super) fn settle(&mut self, around: &Around<'_>, now: Moment, all_seen: bool) -> Option<Report> {
+        for _ in 0..if all_seen { DUE_PER_TURN } else { 0 } {
             let Some((key, reason)) = self.flows.next_due(now) else { break };
             self.flows.close(now, key, reason);
         }

@@ -24,8 +24,7 @@ pub mod timer;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 use std::time::Duration;
 
 use slab::Slab;
@@ -210,8 +209,8 @@ impl<T> Balancer<T> {
         self.index.get(&service).map(|slot| Arc::clone(&self.services[*slot].spec.counters))
     }
 
-    /// Opens a session for a client whose place is reserved. One that may not come in is to be closed at once, with what
-    /// [`CloseReason::is_refusal`] says of the reason, unless there is a host for abuse.
+    /// Opens a session for a client whose place is reserved. One that may not come in and has no host for abuse is to be
+    /// closed at once: see [`CloseReason::is_refusal`].
     ///
     /// # Errors
     /// `io` back, when the service is unknown.
@@ -277,7 +276,7 @@ impl<T> Balancer<T> {
         self.sessions.len()
     }
 
-    /// Whether there is no session.
+    /// Whether it has no session.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()

@@ -29,18 +29,13 @@ fn altered(mut config: Config, other: &Config, changes: &[u32]) -> Config {
         let other_group = &other.services[0].groups[0];
         match change % 16 {
             0 => host.weight = *change % 1000,
-<<<<<<< ours
             1 => (host.max, host.policy) = (other_group.hosts[0].max, other_group.hosts[0].policy),
-            2 => host.connect.stream = other_group.connect.stream,
-=======
-            1 => host.max = other_group.hosts[0].max,
             2 => {
                 host.connect.stream = other_group.connect.stream;
                 if let Address::Unix(name) = host.address {
                     host.connect = host.connect.clone().fit(Endpoint::Unix(name));
                 }
             }
->>>>>>> theirs
             3 => host.name.push('x'),
             4 if hosts > 1 => drop(group.hosts.remove(at % hosts)),
             5 => group.hosts.rotate_left(at % hosts),

@@ -91,18 +91,19 @@ fn f7_nothing_is_said_to_whom_no_host_has_answered() {
 fn row_18_thousands_of_flows_pass_through_a_few_sockets() {
     let host = UdpHost::serve("a", "127.0.0.1:0", silent());
     let mut site = Site::start_with(&service("", "", &[host.addr()]), |start| {
-        start.threads(1).through(&["prlimit", "--nofile=256:256"]).args(&["--max-connections", "4"])
+        start.threads(1).through(&["prlimit", "--nofile=400:400"]).args(&["--max-connections", "4"])
     });
     let addr = site.director.addr();
     from_strangers(addr, 10_000);
     until(PATIENCE, "all have been seen", || value(&site, "datagrams_from_clients") == 10_000);
     let (sockets, flows) = (value(&site, "flow_sockets"), value(&site, "flows"));
-    assert_eq!((sockets, flows), (64, 64), "a quarter of the files, a flow each for one host");
+    assert_eq!((sockets, flows), (100, 100), "a quarter of the files, a flow each for one host");
     assert_eq!(value(&site, "datagrams_dropped_no_flow") + flows, 10_000);
     thread::sleep(Duration::from_millis(1100));
     from_strangers(addr, 20);
     until(PATIENCE, "twenty made room", || value(&site, "flows_recycled") == 20);
-    assert_eq!(site.director.stop(PATIENCE).as_secs(), 0, "nobody is waited for who asks nothing");
+    let ended = site.director.stop(PATIENCE);
+    assert!(ended < Duration::from_secs(4), "an answer is waited for a second, not half a minute: {ended:?}");
 }
 
 #[test]

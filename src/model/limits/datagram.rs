@@ -27,7 +27,7 @@ pub const DATAGRAM_BATCH: usize = 32;
 pub const DATAGRAM_BYTES_MAX: usize = 65_527;
 /// Datagrams moved in one turn of the loop, before others have their turn. One that the kernel has put together from
 /// many counts once for each [`SEGMENTS_COUNTED`] of them.
-pub const DATAGRAMS_PER_TURN: usize = 512;
+pub const DATAGRAMS_PER_TURN: usize = 256;
 /// See [`DATAGRAMS_PER_TURN`].
 pub const SEGMENTS_COUNTED: usize = 8;
 /// Datagrams that the kernel sends in one piece; its `UDP_MAX_SEGMENTS` was 64 before Linux 6.2.

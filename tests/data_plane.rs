@@ -56,12 +56,8 @@ fn echo() -> SocketAddr {
     addr
 }
 
-#[test]
-fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
-    let poll = mio::Poll::new().unwrap();
-    let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
-    let (reports, received) = Mailbox::new(waker);
-    let settings = Settings {
+fn settings() -> Settings {
+    Settings {
         cpus: vec![None, None],
         max_connections: 1000,
         flows_max: 1000,
@@ -74,8 +70,15 @@ fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
         accept_batch: 16,
         access: Arc::default(),
         panic_at: None,
-    };
-    let reactors = Reactors::start(&settings, Clock::start(), &reports).unwrap();
+    }
+}
+
+#[test]
+fn bytes_reach_the_live_host_and_come_back_past_a_dead_one() {
+    let poll = mio::Poll::new().unwrap();
+    let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+    let (reports, received) = Mailbox::new(waker);
+    let reactors = Reactors::start(&settings(), Clock::start(), &reports).unwrap();
     let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let spec = Arc::new(ServiceSpec {
         id: ServiceId(0),

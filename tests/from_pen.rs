@@ -34,24 +34,13 @@ fn translate(line: &str) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-/// Whether files may have everything that is in this one: lists and their users came later than other things.
-fn is_known(xml: &str) -> bool {
-    let lists = config::vocabulary().iter().any(|(name, _)| *name == "acl");
-    lists || !["acl=", "fastclose="].iter().any(|later| xml.contains(later))
-}
-
 #[test]
 fn line_becomes_the_file_beside() {
     for (line, expected) in LINES {
         let (code, xml, err) = translate(line);
         assert_eq!(code, Some(0), "{line}: {err}");
-        // What an older version does not know it says so; the rest is the same.
-        let xml: String =
-            xml.lines().filter(|line| !line.starts_with("    the file: ")).map(|line| format!("{line}\n")).collect();
         assert_eq!(xml, expected, "{line}");
-        if is_known(&xml) {
-            config::parse(&xml, line).unwrap_or_else(|errors| panic!("{line}: {errors}"));
-        }
+        config::parse(&xml, line).unwrap_or_else(|errors| panic!("{line}: {errors}"));
     }
 }
 

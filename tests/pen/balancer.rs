@@ -60,20 +60,6 @@ pub(crate) fn director(line: &Line) -> Balancer {
     }
 }
 
-/// Whether this build has what the line needs; a word about it where it has not.
-pub(crate) fn is_known(line: &Line) -> bool {
-    let text = xml(line, Path::new("/run/unused.sock"));
-    let arguments = arguments(line);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--check"]).collect();
-    let (_, _, error) = Director::plan_text(&text).args(&arguments).run();
-    let words = ["unknown attribute", "unknown element", "Unrecognized option", "unknown option"];
-    let unknown = error.lines().find(|line| words.iter().any(|word| line.contains(word)));
-    if let Some(unknown) = unknown {
-        println!("skipped: this build has no such thing yet: {unknown}");
-    }
-    unknown.is_none()
-}
-
 /// Starts pen; none, and a word about it, where it is not installed.
 #[track_caller]
 pub(crate) fn pen(line: &Line) -> Option<Balancer> {

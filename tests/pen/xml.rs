@@ -12,19 +12,8 @@ pub(crate) fn xml(line: &Line, socket: &Path) -> String {
     let output = command.args(["--from-pen", &text(line, socket)]).stdin(Stdio::null()).output();
     let output = output.expect("run director");
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    let mut more = String::from("  <manager><hostCheck interval='100ms'/></manager>\n");
-    let xml = String::from_utf8_lossy(&output.stdout).into_owned();
-    for (option, value) in pairs(line) {
-        match option {
-            "-w" if !xml.contains("<status") => more += &format!("  <status file='{value}'/>\n"),
-            "-l" if !xml.contains("<access-log") => {
-                let kind = if value.contains(':') { "udp" } else { "file" };
-                more += &format!("  <access-log {kind}='{value}'/>\n");
-            }
-            _ => {}
-        }
-    }
-    xml.replace("</director>", &format!("{more}</director>"))
+    let xml = String::from_utf8_lossy(&output.stdout);
+    xml.replace("</director>", "  <manager><hostCheck interval='100ms'/></manager>\n</director>")
 }
 
 /// What the line means on Director's command line, beside the configuration.
@@ -33,6 +22,7 @@ pub(crate) fn arguments(line: &Line) -> Vec<String> {
         let name = match option {
             "-u" => "--user",
             "-j" => "--chroot",
+            "-w" => "--status-file",
             _ => return None,
         };
         Some([name.to_owned(), value.to_owned()])

@@ -57,6 +57,14 @@ pub(super) fn obey(pen: &mut Pen, place: &str, line: &str, depth: usize) {
             Ok(listen) => pen.listen = Some(listen),
             Err(why) => pen.refuse(place, &why),
         },
+        ("log", [to, ..]) if on => {
+            pen.log_to(place, to);
+            other(pen, place, name, &[to]);
+        }
+        ("web_stats", [file, ..]) if on => {
+            pen.flag("status-file", file);
+            other(pen, place, name, &[file]);
+        }
         ("source", [source, ..]) if on => pen.source = Some((*source).to_owned()),
         ("tcp_fastclose", [which, ..]) if on => {
             let known = ["up", "down", "both"].into_iter().find(|known| known == which);

@@ -48,23 +48,15 @@ pub(super) fn write(pen: &mut Pen, line: &str) -> Result<String, String> {
         Element::new("service", service(pen)).with(vec![Element::new("listen", listener(pen, listen)), group]);
     let mut children = vec![service];
     children.extend(pen.control.as_ref().map(|path| Element::new("control", vec![("socket", path.clone())])));
+    children.extend(pen.log.clone().map(|to| Element::new("access-log", vec![to])));
     children.extend(lists(pen, &children[0]));
     let root = Element::new("director", Vec::new()).with(children);
-    if !knows(&root) {
-        pen.note(
-            "the file",
-            "this version of Director does not know all of its elements and attributes, and refuses it",
-        );
-    }
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     comment(pen, line, &mut writer);
     element(&root, &mut writer);
     let mut text = String::from_utf8(writer.into_inner()).unwrap_or_default();
     text.push('\n');
-    match config::parse(&text, "the file for it") {
-        Err(errors) if knows(&root) => Err(errors.to_string()),
-        Ok(_) | Err(_) => Ok(text),
-    }
+    config::parse(&text, "the file for it").map(|_| text).map_err(|errors| errors.to_string())
 }
 
 fn service(pen: &mut Pen) -> Attributes {
@@ -100,12 +92,10 @@ fn service(pen: &mut Pen) -> Attributes {
     attributes
 }
 
-fn listener(pen: &mut Pen, listen: String) -> Attributes {
+fn listener(pen: &Pen, listen: String) -> Attributes {
     let mut attributes = vec![("ip", listen)];
-    if pen.switches.udp && has("listen", "protocol") {
+    if pen.switches.udp {
         attributes.push(("protocol", String::from("udp")));
-    } else if pen.switches.udp {
-        pen.note("-U", "this version of Director balances no UDP; what is written listens on TCP");
     }
     attributes.extend(pen.numbers.backlog.map(|backlog| ("backlog", backlog.clamp(BACKLOG_MIN, 1 << 20).to_string())));
     attributes
@@ -295,17 +285,4 @@ fn element(element: &Element, writer: &mut Writer<Vec<u8>>) {
     let _ = writer.write_event(Event::Start(start));
     element.children.iter().for_each(|child| self::element(child, writer));
     let _ = writer.write_event(Event::End(BytesEnd::new(element.name)));
-}
-
-/// Whether files have this attribute.
-fn has(element: &str, attribute: &str) -> bool {
-    config::vocabulary().iter().any(|(name, known)| *name == element && known.contains(&attribute))
-}
-
-/// Whether files have all that is in an element, whatever it says.
-fn knows(element: &Element) -> bool {
-    let root = element.name == "director";
-    let attributes =
-        element.attributes.iter().all(|(name, text)| has(element.name, name) && !text.starts_with("unix:"));
-    (root || attributes) && element.children.iter().all(knows)
 }

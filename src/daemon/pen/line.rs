@@ -121,6 +121,10 @@ fn valued(pen: &mut Pen, short: char, value: &str) {
             }
         }
         'p' => pen.flag("pidfile", value),
+        'u' => pen.flag("user", value),
+        'j' => pen.flag("chroot", value),
+        'w' => pen.flag("status-file", value),
+        'l' => pen.log_to(&place, value),
         'B' | 'e' => special(pen, short, value),
         'C' => control(pen, value),
         'L' if !["ssl23", "ssl2", "ssl3", "tls1"].contains(&value) => {

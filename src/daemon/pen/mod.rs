@@ -64,6 +64,8 @@ struct Pen {
     fastclose: Option<&'static str>,
     /// The path of a control socket.
     control: Option<String>,
+    /// What `<access-log>` says of where its lines go.
+    log: Option<(&'static str, String)>,
     acls: [Vec<Entry>; LISTS],
     client_acl: usize,
     flags: Vec<String>,
@@ -117,6 +119,20 @@ impl Pen {
             self.refuse(place, &format!("{text:?} is not such a number, expected {least} to {}", u32::MAX));
         }
         number
+    }
+
+    /// Where the lines of connections go: to a file, or in datagrams.
+    fn log_to(&mut self, place: &str, value: &str) {
+        if value.starts_with('/') || !value.contains(':') {
+            self.log = Some(("file", value.to_owned()));
+        } else if value.parse::<std::net::SocketAddr>().is_ok() {
+            self.log = Some(("udp", value.to_owned()));
+        } else {
+            self.note(
+                place,
+                "lines go in datagrams to an address, not to a name: say <access-log udp=\"ADDRESS:PORT\"/>",
+            );
+        }
     }
 
     /// A flag to start director with.

@@ -9,6 +9,10 @@ pub(super) const ASKS: &str =
     "it asks for something and sets nothing; directorctl status, sessions and config show answer now";
 const EVENTS: &str = "Director waits with epoll, which is the only way and the fastest on Linux";
 
+/// Of pen's log of what clients send.
+const LOG: &str = "<access-log> has a line for each connection, when it has ended; pen's for each piece that a client sends \
+                   has no equal, because what clients send is not looked at";
+const STATUS: &str = "the option status-file of director; the page of <admin> with <web> shows more";
 /// Of a control port.
 pub(super) const TCP_CONTROL: &str = "over TCP nobody is asked who he is, so the control is a socket in the file system: \
                                       add <control socket=\"/run/director.sock\"/> for directorctl, or <admin> with <web> \
@@ -27,22 +31,13 @@ pub(super) const fn option(short: char) -> Option<&'static str> {
                 their client is"
         }
         'i' => "it is for Windows, and director for Linux; conf/director.service is the service here",
-        'j' => "there is no attribute for it; RootDirectory= of the systemd unit does it",
-        'l' => {
-            "pen's line for each piece that a client sends has no equal; <logging file> takes the events, and \
-                directorctl sessions shows who is connected"
-        }
+        'j' => "the option chroot of director",
+        'l' => LOG,
         'm' => "the option accept-batch of director, for each listener and turn",
         'p' => "the option pidfile of director",
         'P' => EVENTS,
-        'u' => {
-            "there is no attribute for it; User= of the systemd unit does it, with AmbientCapabilities=\
-                CAP_NET_BIND_SERVICE for ports below 1024"
-        }
-        'w' => {
-            "the page of <admin> with <web> shows more than that file; directorctl status prints it, and /metrics is \
-                for Prometheus"
-        }
+        'u' => "the option user of director",
+        'w' => STATUS,
         'X' => "nobody ends director through its control; systemctl stop and SIGTERM do, and let connections finish",
         _ => return None,
     })
@@ -66,19 +61,14 @@ pub(super) fn command(name: &str) -> Option<&'static str> {
                    their client is"
         }
         "idlers" => "no connections are held ready: a connection to a host is made for its client",
-        "log" => {
-            "pen's line for each piece that a client sends has no equal; <logging file> takes the events, and \
-                  directorctl sessions shows who is connected"
-        }
+        "log" => LOG,
         "peek" => "it is unfinished in pen, too: a host is chosen before anything is read",
         "pending_max" => "there is no such limit: connects that wait keep nobody from being accepted",
         "ssl_ciphers" | "ssl_client_renegotiation_interval" | "ssl_ocsp_response" | "ssl_option" | "ssl_sni_path" => {
             TLS
         }
-        "status" | "web_stats" => {
-            "the page of <admin> with <web> shows more than that file; directorctl status prints it, \
-                                   and /metrics is for Prometheus"
-        }
+        "status" => ASKS,
+        "web_stats" => STATUS,
         "tarpit_acl" => "Director holds no such clients; a list closes them at once",
         "tcp_nodelay" => "it is always on",
         "transparent" => {

@@ -72,7 +72,7 @@ fn hint(address: &str, kind: io::ErrorKind) -> Option<&'static str> {
         (io::ErrorKind::NotFound, "the directory has to be there"),
     ];
     const HINTS: [(io::ErrorKind, &str); 3] = [
-        (io::ErrorKind::AddrInUse, "something else listens there: `ss -ltnp` shows what"),
+        (io::ErrorKind::AddrInUse, "something else listens there: `ss -ltunp` shows what"),
         (
             io::ErrorKind::PermissionDenied,
             "a port below 1024 needs root, CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start",

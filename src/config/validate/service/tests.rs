@@ -176,9 +176,9 @@ fn bad_values_of_a_service_are_all_refused() {
         "f:2:52: idle",
         "f:2:69: fin",
         "f:2:92: max",
-        "f:3:25: ip",
-        "f:3:58: scheduler",
-        "f:3:74: ip",
+        "f:3:21: ip",
+        "f:3:54: scheduler",
+        "f:3:70: ip",
     ];
     let found = errors(&text);
     assert_eq!(found.lines().count(), places.len(), "{found}");

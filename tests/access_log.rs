@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::access::{access, counts, elements, json, lines, pipe, seconds, start, wait_for_lines, words};
+use support::datagrams::{UdpClient, UdpHost};
 use support::{Churn, Client, Director, End, Host, PATIENCE, Site, figure, scratch::Scratch, scripts, sized, until};
 
 #[test]
@@ -348,4 +349,29 @@ fn reader_that_stalls_does_not_keep_the_process_from_its_end() {
     assert_eq!(Churn::new(director.addr(), 1000, 8).run().ok, 1000);
     let took = director.stop(PATIENCE);
     figure("end beside a stalled reader, ms", support::wait::ms(took));
+}
+
+#[test]
+fn flow_of_datagrams_is_a_line_when_it_begins_and_one_when_it_ends() {
+    let folder = Scratch::new();
+    let file = folder.path("access.log");
+    let host = UdpHost::named("h");
+    let service = format!(
+        "<service name='s' responses='1'><listen ip='127.0.0.1:0' protocol='udp'/>
+         <group name='g'><host name='h' ip='{}'/></group></service>",
+        host.addr()
+    );
+    let director = start(&format!("{service}{}", access(&file, "format=\"json\" start=\"yes\"")));
+    let client = UdpClient::new(director.addr());
+    assert_eq!(client.ask(b"12345"), b"h:12345");
+    let lines = wait_for_lines(&file, 2);
+    let [begun, ended] = [json(&lines[0]), json(&lines[1])];
+    assert_eq!((begun["event"].as_str(), begun["protocol"].as_str()), (Some("start"), Some("udp")), "{begun}");
+    assert_eq!((ended["event"].as_str(), ended["host"].as_str()), (Some("end"), Some("h")), "{ended}");
+    assert_eq!((ended["up"].as_u64(), ended["down"].as_u64()), (Some(5), Some(7)));
+    assert_eq!((ended["reason"].as_str(), ended["by"].as_str()), (Some("finished"), Some("host")));
+    assert_eq!(ended["client"].as_str(), Some(&*client.addr().to_string()));
+    assert_eq!(ended["listen"].as_str(), Some(&*director.addr().to_string()));
+    assert_eq!(ended["session"], begun["session"]);
+    director.finish();
 }

@@ -114,7 +114,7 @@ fn nothing_is_read_again_and_nothing_saved_without_a_file() {
     let folder = Scratch::new();
     let socket = folder.path("control.sock");
     let [host] = hosts(["a"]);
-    let running = start(&["-C", arg(&socket), &host.addr().to_string()]);
+    let running = start(&["-C", arg(&socket), "--user", "root", &host.addr().to_string()]);
     running.signal(libc::SIGHUP);
     let line = running.wait_for("reload refused");
     assert!(line.ends_with("started without a file; nothing is read again, and what runs stays as it is"), "{line}");
@@ -135,7 +135,7 @@ fn nothing_is_read_again_and_nothing_saved_without_a_file() {
 #[test]
 fn password_of_the_page_is_told_once_and_lets_in() {
     let [host] = hosts(["a"]);
-    let running = start(&["-a", "0", &host.addr().to_string()]);
+    let running = start(&["-a", "0", "--user", "root", &host.addr().to_string()]);
     let told = running.wait_for("The page's user is \"admin\"");
     let password = told.split_whitespace().last().expect("a password");
     let line = running.wait_for("administration page");
@@ -163,5 +163,15 @@ fn wrong_line_exits_with_2_and_says_what_was_expected() {
         let (code, out, err) = run(args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
         assert!(err.starts_with("director: ") && err.contains(expected), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn root_says_that_it_wants_to_be_administered_as_root() {
+    for flag in ["-C", "-a"] {
+        let value = if flag == "-C" { "/nowhere/control.sock" } else { "0" };
+        let (code, _, err) = run(&["-l", "127.0.0.1:0", flag, value, "127.0.0.1:9"]);
+        assert_eq!(code, Some(2), "{err}");
+        assert!(err.contains("expected --user NAME beside them, or --user root to stay root"), "{err}");
     }
 }

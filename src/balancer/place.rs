@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::candidates::{Class, Wish};
-use super::session::{Key, NO_HOST, State};
+use super::session::{Key, NO_HOST, State, Tried};
 use super::{Balancer, Next, Service, Target};
 use crate::model::counters::HostCounters;
 use crate::model::id::HostId;
@@ -141,7 +141,11 @@ impl<T> Balancer<T> {
         if service.retired {
             return Next::Close(nowhere(session.is_denied));
         }
-        if session.tried.as_ref().is_some_and(|tried| tried.local.len() >= LOCAL_FAILURES_MAX) {
+        let is_over = |tried: &Tried| {
+            // A stubborn service has nobody else to try meanwhile.
+            tried.local.len() >= LOCAL_FAILURES_MAX || (service.spec.is_stubborn && !tried.busy.is_empty())
+        };
+        if session.tried.as_deref().is_some_and(is_over) {
             return self.pause(now, key);
         }
         let only = session.tried.as_ref().and_then(|tried| tried.only);

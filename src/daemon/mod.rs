@@ -30,6 +30,7 @@ use crate::admin::words::{self, show::paint::Paint};
 use crate::config::{self, Config};
 use crate::ctl::password;
 use crate::instance::counted;
+use crate::sys::unix;
 use access_log::AccessError;
 use life::Source;
 use logging::LogError;
@@ -157,6 +158,11 @@ fn read(input: &Input) -> Result<(Config, Option<String>), Failure> {
 }
 
 fn balance(options: &Options, input: Input) -> Result<(), Failure> {
+    if matches!(&input, Input::Line(line) if line.is_administered()) && options.user.is_none() && unix::own_user() == 0
+    {
+        let what = "-C and -a as root: expected --user NAME beside them, or --user root to stay root";
+        return Err(Failure::Usage(what.to_owned()));
+    }
     let (config, told) = read(&input)?;
     let file = match input {
         Input::File(file) => Some(file),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 
 use super::pair::Pair;
+use super::question::FLOW_SLOTS;
 use super::run::Reactor;
 use crate::balancer::{Key, View};
 use crate::model::access_log::{By, Phase, Protocol, Record};
@@ -136,6 +137,36 @@ impl Reactor {
         if view.key == key && view.is_logged {
             let phase = Phase::Ended(reason, By::of(reason, first_to_end(view.io)));
             self.access.log.ended(record(self, now, &view, phase));
+        }
+    }
+
+    /// Tells of flows that have begun or ended in this turn, and has them noted from now on if there is a log.
+    pub(super) fn log_flows(&mut self) {
+        let log = &self.access.log;
+        self.udp.flows.tell_lives(log.is_on());
+        for life in self.udp.flows.take_lives() {
+            let Key { slot, generation } = life.key;
+            let record = Record {
+                phase: life.phase,
+                at: Duration::ZERO,
+                protocol: Protocol::Udp,
+                session: SessionName { reactor: self.id.0, slot: slot + FLOW_SLOTS, generation },
+                client: Endpoint::Ip(life.client),
+                listen: self.udp.listen_addr(life.listener, life.local),
+                service: life.service,
+                host: life.host,
+                retries: 0,
+                up: life.up,
+                down: life.down,
+                queue: None,
+                connect: None,
+                first_byte: None,
+                total: life.now.since(life.born),
+            };
+            match life.phase {
+                Phase::Started => log.started(|| record),
+                Phase::Ongoing | Phase::Ended(..) => log.ended(record),
+            }
         }
     }
 

@@ -26,7 +26,7 @@ use crate::model::session::{
 use crate::model::time::Moment;
 
 /// The first place of flows; those of connections are below.
-const FLOW_SLOTS: u32 = 1 << 24;
+pub(super) const FLOW_SLOTS: u32 = 1 << 24;
 const FLOWS: usize = FLOW_SLOTS as usize;
 const _: () = assert!(FLOWS > SESSIONS_PER_REACTOR_MAX);
 
@@ -165,7 +165,7 @@ impl Reactor {
             host_addr: view.host.map(|(_, addr)| addr),
             client: view.client,
             local: self.udp.local_addr(flow),
-            listen: self.udp.listen_addr(flow).map(Endpoint::Ip),
+            listen: self.udp.listen_addr(flow.listener, flow.local).map(Endpoint::Ip),
             state: state(view.state),
             opened: flow.born,
             age: now.since(flow.born),

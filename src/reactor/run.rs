@@ -358,6 +358,7 @@ impl Reactor {
     }
 
     fn send_reports(&mut self) {
+        self.log_flows();
         let Self { balancer, udp, reports, counters, .. } = self;
         for report in balancer.take_reports().chain(udp.flows.take_reports()) {
             if reports.post(report).is_err() {

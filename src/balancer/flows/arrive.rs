@@ -52,6 +52,7 @@ impl Flows {
         };
         self.enter(name, key);
         self.house(now, key, next)?;
+        self.tell_begin(now, key);
         Ok(key)
     }
 
@@ -73,6 +74,7 @@ impl Flows {
         let (key, next) = self.balancer.adopt(now, picked, client.into(), flow);
         self.enter(name, key);
         self.house(now, key, next)?;
+        self.tell_begin(now, key);
         Ok(key)
     }
 

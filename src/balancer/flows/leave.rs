@@ -88,6 +88,7 @@ impl Flows {
 
     /// Ends a flow that has no lane.
     pub(super) fn forget(&mut self, now: Moment, key: Key, reason: CloseReason) -> Option<Flow> {
+        self.tell_end(now, key, reason);
         let session = self.balancer.session_at(key.slot);
         let name = Name::of(session);
         self.names.forget(&mut self.balancer, &name, key.slot);

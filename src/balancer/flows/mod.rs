@@ -9,6 +9,7 @@ mod arrive;
 mod check;
 mod lanes;
 mod leave;
+mod life;
 mod names;
 mod order;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::model::report::Report;
 use crate::model::service::ServiceSpec;
 use crate::model::time::Moment;
 pub use lanes::{Lane, Lanes, SocketId, Way};
+pub use life::Life;
 use names::Names;
 
 /// What a flow keeps besides what every session has.
@@ -128,6 +130,9 @@ pub struct Flows {
     max: usize,
     turn: usize,
     recycled: u64,
+    /// What the access log is to be told, if there is one.
+    lives: Vec<Life>,
+    tells_lives: bool,
 }
 
 impl Flows {
@@ -148,6 +153,8 @@ impl Flows {
             max: flows_max.max(1),
             turn: 0,
             recycled: 0,
+            lives: Vec::new(),
+            tells_lives: false,
         }
     }
 

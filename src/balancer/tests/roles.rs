@@ -150,6 +150,20 @@ fn client_that_nobody_denies_never_goes_to_hosts_for_abuse() {
 }
 
 #[test]
+fn stubborn_service_gives_a_busy_host_time() {
+    let spec = ServiceSpec { is_stubborn: true, ..normal(&[0, 0]) };
+    let mut balancer = balancer(&spec);
+    let (key, host) = open_to(&mut balancer, at(0));
+    assert_eq!(host, 0);
+    for round in 0..3 {
+        let now = at(round * 100);
+        assert_eq!(balancer.connect_failed(now, key, Blame::Busy), Next::Wait, "it is not asked again at once");
+        let again = due(&mut balancer, at(round * 100 + 50));
+        assert!(matches!(again, Some((_, Due::Connect(target))) if number_of(target.addr) == 0), "{again:?}");
+    }
+}
+
+#[test]
 fn stubborn_service_closes_whose_host_fails_and_waits_out_what_fails_here() {
     let spec = ServiceSpec { is_stubborn: true, ..normal(&[0, 0]) };
     let mut balancer = balancer(&spec);

@@ -61,6 +61,11 @@ impl Line {
         Ok(Some(line))
     }
 
+    /// Whether somebody may administer what it starts.
+    pub(super) const fn is_administered(&self) -> bool {
+        self.page.is_some() || self.config.control.is_some()
+    }
+
     /// The configuration that it means, and the password of the page's user, which nobody else is told.
     ///
     /// # Errors

@@ -123,7 +123,9 @@ impl Pen {
 
     /// Where the lines of connections go: to a file, or in datagrams.
     fn log_to(&mut self, place: &str, value: &str) {
-        if value.starts_with('/') || !value.contains(':') {
+        if value.contains(char::is_control) {
+            self.note(place, "its name has control characters, which no file of ours can say; name another one");
+        } else if value.starts_with('/') || !value.contains(':') {
             self.log = Some(("file", value.to_owned()));
         } else if value.parse::<std::net::SocketAddr>().is_ok() {
             self.log = Some(("udp", value.to_owned()));

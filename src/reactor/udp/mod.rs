@@ -10,7 +10,7 @@ mod attach;
 mod forwards;
 mod sockets;
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -287,11 +287,10 @@ impl Udp {
         }
     }
 
-    /// Where this flow's client sends to.
-    pub(super) fn listen_addr(&self, flow: &crate::balancer::flows::Flow) -> Option<std::net::SocketAddr> {
-        let listener = self.listeners.get(flow.listener as usize)?;
-        let addr = listener.spec.addr.as_ip()?;
-        Some(std::net::SocketAddr::new(flow.local.unwrap_or(addr.ip()), addr.port()))
+    /// Where the client of a flow of this listener sends to.
+    pub(super) fn listen_addr(&self, listener: u32, local: Option<IpAddr>) -> Option<SocketAddr> {
+        let addr = self.listeners.get(listener as usize)?.spec.addr.as_ip()?;
+        Some(SocketAddr::new(local.unwrap_or(addr.ip()), addr.port()))
     }
 
     /// Where this flow's datagrams come from, as its host sees it.

@@ -99,7 +99,7 @@ export const steps = {
     await logIn(page, balancer, balancer.users.full);
     browser.expected = [/409/];
     await edit(balancer.config, 'scheduler="random"', 'scheduler="leastconns"');
-    await choose(page, "Actions for group blue", "Change scheduler or name…");
+    await choose(page, "Actions for group blue", "Change scheduler, stickiness or name…");
     const edited = page.getByRole("dialog");
     await edited.getByLabel("weighted").check();
     await edited.getByRole("button", { name: "Save changes" }).click();

@@ -138,7 +138,7 @@ export const steps = {
   async "the scheduler is changed"({ browser, balancer }) {
     const page = await browser.open();
     await logIn(page, balancer, balancer.users.full);
-    await choose(page, "Actions for group blue", "Change scheduler or name…");
+    await choose(page, "Actions for group blue", "Change scheduler, stickiness or name…");
     const dialog = page.getByRole("dialog", { name: "Edit group web/blue" });
     await dialog.getByLabel("p2c").check();
     await dialog.getByRole("button", { name: "Save changes" }).click();

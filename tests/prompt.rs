@@ -47,6 +47,8 @@ fn control_d_within_a_line_ends_nothing_and_control_c_drops_the_line() {
     on.wait_for(PROMPT, 1);
     on.types("weight a 4\x04\r");
     on.wait_for("host s/g/a: weight=4", 1);
+    // Between two prompts the terminal is as it was, and there a Control-C ends the program.
+    on.wait_for(PROMPT, 2);
     on.types("down a\x03");
     on.wait_for(PROMPT, 3);
     on.types("weight a 5\r");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::session::{Key, Session};
+use super::session::{Key, NEVER, NO_HOST, Session, State};
 use super::{Balancer, Service};
 use crate::model::address::Endpoint;
 use crate::model::clients::Entry;
@@ -29,6 +29,32 @@ impl Service {
 }
 
 impl<T> Balancer<T> {
+    /// A new session of a service, which is nowhere yet.
+    pub(super) fn enter(&mut self, now: Moment, service: usize, client: Endpoint, io: T) -> Key {
+        let entry = &mut self.services[service];
+        entry.sessions += 1;
+        entry.spec.counters.accepted.fetch_add(1, Relaxed);
+        self.generation = self.generation.wrapping_add(1);
+        let slot = u32::try_from(self.sessions.vacant_key()).unwrap_or(u32::MAX);
+        self.sessions.insert(Session {
+            generation: self.generation,
+            service: u32::try_from(service).unwrap_or(u32::MAX),
+            host: NO_HOST,
+            state: State::Retrying,
+            is_denied: false,
+            has_moved: false,
+            client,
+            opened: now,
+            since: now,
+            waited_micros: 0,
+            place: None,
+            wake: NEVER,
+            tried: None,
+            io,
+        });
+        Key { slot, generation: self.generation }
+    }
+
     /// Lets a new session's client in, and counts it.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::candidates::{Class, Wish};
 use super::place::{FIRST, roles};
-use super::session::{Key, NEVER, NO_HOST, Session, State};
+use super::session::{Key, NO_HOST, Session, State};
 use super::{Balancer, Next, Service, Target};
 use crate::model::address::Endpoint;
 use crate::model::datagram::FlowRules;
@@ -224,28 +224,9 @@ impl<T> Balancer<T> {
     /// Opens a session at a host that was picked, for a client whose place is reserved. One that may not have another one
     /// is to be closed at once.
     pub fn adopt(&mut self, now: Moment, picked: Picked, client: Endpoint, io: T) -> (Key, Next) {
-        let entry = &mut self.services[picked.service];
-        entry.sessions += 1;
-        entry.spec.counters.accepted.fetch_add(1, Relaxed);
-        self.generation = self.generation.wrapping_add(1);
-        let slot = u32::try_from(self.sessions.vacant_key()).unwrap_or(u32::MAX);
-        let key = Key { slot, generation: self.generation };
-        self.sessions.insert(Session {
-            generation: key.generation,
-            service: u32::try_from(picked.service).unwrap_or(u32::MAX),
-            host: picked.slot,
-            state: State::Open,
-            is_denied: picked.is_denied,
-            has_moved: false,
-            client,
-            opened: now,
-            since: now,
-            waited_micros: 0,
-            place: None,
-            wake: NEVER,
-            tried: None,
-            io,
-        });
+        let key = self.enter(now, picked.service, client, io);
+        let session = &mut self.sessions[key.slot as usize];
+        (session.host, session.state, session.is_denied) = (picked.slot, State::Open, picked.is_denied);
         let is_refused = !picked.is_denied && self.admit(now, key) == Err(CloseReason::ClientLimit);
         (key, if is_refused { Next::Close(CloseReason::ClientLimit) } else { Next::Connect(picked.target) })
     }

@@ -24,7 +24,8 @@ pub mod timer;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use slab::Slab;
@@ -44,7 +45,7 @@ use crate::model::rng::Rng;
 use crate::model::service::ServiceSpec;
 use crate::model::time::Moment;
 use pool::Pool;
-use session::{NEVER, NO_HOST, Session};
+use session::{NO_HOST, Session};
 use timer::Wheel;
 
 /// Where the shell is to connect to.
@@ -216,28 +217,7 @@ impl<T> Balancer<T> {
     /// `io` back, when the service is unknown.
     pub fn open(&mut self, now: Moment, service: ServiceId, client: Endpoint, io: T) -> Result<(Key, Next), T> {
         let Some(&slot) = self.index.get(&service) else { return Err(io) };
-        let entry = &mut self.services[slot];
-        entry.sessions += 1;
-        entry.spec.counters.accepted.fetch_add(1, Relaxed);
-        self.generation = self.generation.wrapping_add(1);
-        let key =
-            Key { slot: u32::try_from(self.sessions.vacant_key()).unwrap_or(u32::MAX), generation: self.generation };
-        self.sessions.insert(Session {
-            generation: key.generation,
-            service: u32::try_from(slot).unwrap_or(u32::MAX),
-            host: NO_HOST,
-            state: State::Retrying,
-            is_denied: false,
-            has_moved: false,
-            client,
-            opened: now,
-            since: now,
-            waited_micros: 0,
-            place: None,
-            wake: NEVER,
-            tried: None,
-            io,
-        });
+        let key = self.enter(now, slot, client, io);
         let next = match self.admit(now, key) {
             Ok(()) => self.place(now, key),
             Err(CloseReason::Denied) => self.deny(now, key),

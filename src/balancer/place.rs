@@ -63,8 +63,8 @@ impl<T> Balancer<T> {
         self.arm(key);
     }
 
-    /// Finds a host for a session whose client is denied access: one for abuse, or nowhere. Whoever looks at access lists
-    /// calls this in the place of [`Self::place`], before the session was ever placed.
+    /// Finds a host for a session whose client is denied access, by the service or by all of its hosts: one for abuse, or
+    /// nowhere.
     pub(super) fn deny(&mut self, now: Moment, key: Key) -> Next {
         if let Some(session) = self.session_mut(key) {
             session.is_denied = true;

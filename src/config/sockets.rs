@@ -58,6 +58,9 @@ pub(super) fn shown_rights(rights: &Rights) -> Vec<(&'static str, String)> {
     own.into_iter().filter_map(given).collect()
 }
 
+/// The options that a socket of datagrams has.
+const OF_DATAGRAMS: [&str; 3] = ["busy-poll", "receive-buffer", "send-buffer"];
+
 /// What a listener at this address says that it cannot have: the attribute, and why.
 pub(super) fn unfit_listen(listen: &Listen) -> Option<(&'static str, String)> {
     let Listen { address, protocol, options, proxy, rights } = listen;
@@ -66,6 +69,11 @@ pub(super) fn unfit_listen(listen: &Listen) -> Option<(&'static str, String)> {
         let (given, of) =
             if proxy.is_some() { ("proxy", "a PROXY header") } else { ("ip", "a socket of this machine") };
         return Some((given, format!("{of} is for connections, expected protocol=\"tcp\" or none beside it")));
+    }
+    if *protocol == Protocols::Udp
+        && let Some((given, _)) = shown_listen(options).into_iter().find(|(name, _)| !OF_DATAGRAMS.contains(name))
+    {
+        return Some((given, format!("{given} is for connections, expected none beside protocol=\"udp\"")));
     }
     let Address::Unix(name) = address else {
         let (given, _) = shown_rights(rights).into_iter().next()?;

@@ -144,7 +144,8 @@ impl Reactor {
     pub(super) fn log_flows(&mut self) {
         let log = &self.access.log;
         self.udp.flows.tell_lives(log.is_on());
-        for life in self.udp.flows.take_lives() {
+        let lives = self.udp.flows.take_lives();
+        for life in &lives {
             let Key { slot, generation } = life.key;
             let record = Record {
                 phase: life.phase,
@@ -168,6 +169,7 @@ impl Reactor {
                 Phase::Ongoing | Phase::Ended(..) => log.ended(record),
             }
         }
+        self.udp.flows.give_back(lives);
     }
 
     /// All sessions are lost.

@@ -43,9 +43,16 @@ impl Flows {
         self.tells_lives = tells;
     }
 
-    /// The begins and ends since the last call, oldest first, of services that are logged.
-    pub fn take_lives(&mut self) -> impl Iterator<Item = Life> + use<> {
-        std::mem::take(&mut self.lives).into_iter()
+    /// The begins and ends since the last call, oldest first, of services that are logged. To be given back, for the room
+    /// that they take.
+    pub fn take_lives(&mut self) -> Vec<Life> {
+        std::mem::take(&mut self.lives)
+    }
+
+    /// See [`Self::take_lives`].
+    pub fn give_back(&mut self, mut lives: Vec<Life>) {
+        lives.clear();
+        self.lives = lives;
     }
 
     pub(super) fn tell_begin(&mut self, now: Moment, key: Key) {

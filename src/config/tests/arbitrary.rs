@@ -170,6 +170,11 @@ pub(in crate::config) fn fit(mut listen: Listen) -> Listen {
     if listen.proxy.is_some() || matches!(listen.address, Address::Unix(_)) {
         listen.protocol = Protocols::Tcp;
     }
+    if listen.protocol == Protocols::Udp {
+        let StreamOptions { busy_poll, receive_buffer, send_buffer, .. } = listen.options.stream;
+        let stream = StreamOptions { busy_poll, receive_buffer, send_buffer, ..StreamOptions::default() };
+        listen.options = ListenOptions { stream, ..ListenOptions::default() };
+    }
     match &listen.address {
         Address::Unix(name) => listen.options = listen.options.fit(Endpoint::Unix(*name)),
         Address::Socket(_) | Address::Name { .. } => listen.rights = Rights::default(),

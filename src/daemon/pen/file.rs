@@ -92,10 +92,14 @@ fn service(pen: &mut Pen) -> Attributes {
     attributes
 }
 
-fn listener(pen: &Pen, listen: String) -> Attributes {
+fn listener(pen: &mut Pen, listen: String) -> Attributes {
     let mut attributes = vec![("ip", listen)];
     if pen.switches.udp {
         attributes.push(("protocol", String::from("udp")));
+        if pen.numbers.backlog.is_some() {
+            pen.note("-q", "datagrams wait in the buffer of the socket: receive-buffer of <listen> is its size");
+        }
+        return attributes;
     }
     attributes.extend(pen.numbers.backlog.map(|backlog| ("backlog", backlog.clamp(BACKLOG_MIN, 1 << 20).to_string())));
     attributes

@@ -1,6 +1,8 @@
 //! Schedulers for groups of many hosts: the same rules, kept as rankings of the hosts that are ready, so that a choice
 //! does not look at each. They are told which hosts come and go; what they rank by is a reactor's own view.
 
+use std::cell::Cell;
+
 use super::set::Set;
 use super::shares::Shares;
 use super::tournament::{Key, Tournament};
@@ -109,7 +111,15 @@ impl Ranking for Turns {
     fn leave(&mut self, _position: usize) {}
 
     fn pick(&mut self, hosts: &Candidates<'_>, ready: &Set, _rng: &mut Rng) -> Option<usize> {
-        super::round_robin::turn(hosts, |from| ready.next_around(from))
+        // One that turns out not to be ready is told of, so that it leaves, and takes no turn.
+        let stale = Cell::new(None);
+        let usable = |from| {
+            let position = ready.next_around(from)?;
+            let is_usable = hosts.is_usable(position);
+            stale.set(Some(position).filter(|_| !is_usable));
+            is_usable.then_some(position)
+        };
+        super::round_robin::turn(hosts, usable).or(stale.get())
     }
 }
 

@@ -159,6 +159,30 @@ fn host_that_came_back_after_a_suspicion_is_chosen_again() {
     assert_eq!(open_to(&mut balancer, at(5001)).1, 0, "it has the fewest");
 }
 
+#[test]
+fn full_host_of_many_that_was_thought_ready_takes_no_turn() {
+    for exact in [EXACT_HOSTS_MAX, 0] {
+        let mut spec = spec(SchedulerKind::RoundRobin, &[1; 2]);
+        spec.hosts[1].max = Some(1);
+        let mut balancer = Balancer::<()>::with_exact_hosts_max(1, exact);
+        balancer.apply(Arc::new(spec.clone()));
+        let [first, second] = [0, 1].map(|expected| {
+            let (key, next) = open_quickly(&mut balancer, at(0));
+            assert_eq!(number(next), expected);
+            key
+        });
+        balancer.close(at(0), first, CloseReason::Finished, Traffic::default());
+        assert_eq!(number(open_quickly(&mut balancer, at(0)).1), 0, "the second is full");
+        balancer.apply(next_generation(&mut spec, |spec| spec.hosts[0].status = HostStatus::Down));
+        let (waiting, next) = open_quickly(&mut balancer, at(0));
+        assert_eq!(next, Next::Wait);
+        balancer.apply(next_generation(&mut spec, |spec| spec.hosts[0].status = HostStatus::Up));
+        balancer.close(at(0), second, CloseReason::Finished, Traffic::default());
+        let placed = balancer.next_waiting(at(0)).map(|(key, next)| (key, number(next)));
+        assert_eq!(placed, Some((waiting, 1)), "it is the second one's turn; exact up to {exact}");
+    }
+}
+
 /// Whether both chose a host that is down or suspected: which of several comes first is another's turn, and from there on
 /// they differ. Fails unless their choices are as good as each other.
 fn part_ways(choices: [Next; 2], specs: &[ServiceSpec; 2], now: u64) -> Result<bool, TestCaseError> {

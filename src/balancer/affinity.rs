@@ -1,6 +1,6 @@
 //! Clients that find their host again: by the table that all reactors share, or by hashing alone.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::candidates::Wish;
@@ -21,9 +21,9 @@ pub(super) struct Belongs {
 }
 
 impl Service {
-    /// What tells a client from others. Those that came over a socket of this machine are one: that of no address.
+    /// What tells a client from others. Those that came over a socket of this machine are one.
     fn network(&self, client: Endpoint) -> Network {
-        self.spec.sticky.prefixes.network(client.ip().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)))
+        client.ip().map_or(Network::LOCAL, |ip| self.spec.sticky.prefixes.network(ip))
     }
 
     /// The hash of a client's network, where its address decides anything; else any number.

@@ -79,6 +79,9 @@ impl Prefixes {
     /// The network in words: the address alone when it is one, else with its length.
     #[must_use]
     pub fn show(self, network: Network) -> String {
+        if network == Network::LOCAL {
+            return String::from("unix");
+        }
         let (ip, length, whole) = match network.ip() {
             ip @ IpAddr::V4(_) => (ip, self.v4, 32),
             ip @ IpAddr::V6(_) => (ip, self.v6, 128),
@@ -92,6 +95,9 @@ impl Prefixes {
 pub struct Network(pub(super) u128);
 
 impl Network {
+    /// All clients that come over sockets of this machine: of no address that a client can have.
+    pub const LOCAL: Self = Self(u128::MAX);
+
     /// Its first address.
     #[must_use]
     pub fn ip(self) -> IpAddr {
@@ -156,6 +162,15 @@ mod tests {
         assert_eq!(network((32, 128), "2001:db8::7"), "2001:db8::7");
         assert_eq!(network((32, 64), "2001:db8:0:5:1:2:3:4"), "2001:db8:0:5::/64");
         assert_eq!(network((32, 1), "2001:db8::"), "::/1");
+    }
+
+    #[test]
+    fn clients_of_this_machine_are_apart_from_those_of_every_address() {
+        let prefixes = Prefixes::default();
+        for ip in ["::", "::1", "127.0.0.1", "ffff::1"] {
+            assert_ne!(prefixes.network(ip.parse().unwrap()), Network::LOCAL, "{ip}");
+        }
+        assert_eq!(prefixes.show(Network::LOCAL), "unix");
     }
 
     #[test]

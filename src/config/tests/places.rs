@@ -177,3 +177,21 @@ fn address_is_displayed_as_it_is_written_in_a_file() {
     let address = Address::Name { host: "a".into(), port: 1 };
     assert_eq!(format!("{address:>5}|"), "  a:1|");
 }
+
+#[test]
+fn listener_of_datagrams_is_told_what_it_cannot_have_and_how_to_share_an_address() {
+    let service = |listens: &str| {
+        let group = "<group name='g'><host name='h' ip='10.0.0.1:80'/></group>";
+        format!("<director><service name='s'>{listens}{group}</service></director>")
+    };
+    let text = service("<listen ip='*:53'/><listen ip='*:53' protocol='udp'/>");
+    let expected = "f:1:60: ip=\"*:53\": the address meets the listener in line 1, expected protocol=\"tcp+udp\" there for \
+                    both, or an address of its own";
+    assert_eq!(errors(&text), expected);
+    let text = service("<listen ip='*:53' protocol='udp' backlog='5'/>");
+    assert_eq!(errors(&text), "f:1:71: backlog is for connections, expected none beside protocol=\"udp\"");
+    for fit in ["receive-buffer='64k' send-buffer='64k' busy-poll='50'", "protocol='tcp+udp' backlog='5'"] {
+        let protocol = if fit.contains("protocol") { "" } else { "protocol='udp'" };
+        assert!(crate::config::parse(&service(&format!("<listen ip='*:53' {protocol} {fit}/>")), "f").is_ok(), "{fit}");
+    }
+}

@@ -16,6 +16,9 @@ use crate::config::{Address, Config, Listen, datagram};
 use crate::model::address::UnixName;
 use crate::model::datagram::{Protocol, Protocols};
 
+/// What a service is to say that wants connections and datagrams at one address.
+const BOTH: &str = "protocol=\"tcp+udp\" there for both, or ";
+
 /// Reports every listener that meets an earlier one, the administration's included, and every host that is a listener
 /// of its own service.
 pub(super) fn check(root: &Element<'_>, errors: &mut Collector<'_>) {
@@ -31,10 +34,12 @@ pub(super) fn check(root: &Element<'_>, errors: &mut Collector<'_>) {
     let mut of_services: HashMap<(Option<usize>, Address), usize> = HashMap::new();
     for (listen, protocols, service) in listens {
         let Some(address) = listen_address(listen) else { continue };
-        let own = of_services.get(&(service, folded(&address))).copied();
-        if let Some(first) = protocols.each().iter().find_map(|each| taken[*each as usize].meets(&address)).or(own) {
+        let met = protocols.each().iter().find_map(|each| taken[*each as usize].meets(&address));
+        let own = of_services.get(&(service, folded(&address))).copied().filter(|_| met.is_none());
+        if let Some(first) = met.or(own) {
             let (line, value) = (errors.line(first), quoted(listen.value));
-            let what = format!("the address meets the listener in line {line}, expected an address of its own");
+            let both = if own.is_some() { BOTH } else { "" };
+            let what = format!("the address meets the listener in line {line}, expected {both}an address of its own");
             errors.report(listen.at, format!("{}={value}: {what}", listen.name));
         }
         for protocol in protocols.each() {
@@ -73,7 +78,9 @@ pub(in crate::config) fn met_by(config: &Config, new: &Listen, own: Option<usize
             twice || (known.protocol.meet(new.protocol) && meet(&known.address, &new.address))
         };
         let met = service.listens.iter().find(is_met)?;
-        Some(format!("the listener {} of service {}", met.address, quoted(&service.name)))
+        let both =
+            if met.protocol.meet(new.protocol) { "" } else { ", which protocol=\"tcp+udp\" would let take in both" };
+        Some(format!("the listener {} of service {}{both}", met.address, quoted(&service.name)))
     });
     let takes_connections = new.protocol.each().contains(&Protocol::Tcp);
     of_services.or_else(|| met_by_administration(config, &new.address).filter(|_| takes_connections))

@@ -41,7 +41,7 @@
 //!   services with a generation, and writes the log of state changes.
 //! - `admin` serves the page and the API, `admin-auth` looks at passwords beside it, `control` serves the control socket,
 //!   `ssh` looks after an OpenSSH server; each only where the configuration asks for it, with a poll of its own.
-//! - `reactor-N` accepts, connects and moves bytes. It never waits for another thread, takes no lock but that of
+//! - `reactor-N` accepts, connects and moves bytes. It never waits for another thread, takes no lock but those of
 //!   invariant 14, and between accept and close allocates nothing but the growth of the slab, the buffer pool and the
 //!   lists of who is to have a turn to their peak.
 //!
@@ -90,12 +90,13 @@
 //!    position of round robin. Among more than [`model::limits::EXACT_HOSTS_MAX`] hosts no choice looks at each: a reactor
 //!    ranks those that it believes ready, and makes sure of the one that it takes.
 //! 7. Sockets are registered once, edge-triggered. Only listeners are level-triggered, so that accepting may stop
-//!    anywhere; of a listener that all share, a reactor at a time is woken, and stands last in line after its turn. A short read means drained, unless the event also spoke of urgent data or an error; if it spoke of an end,
-//!    that is known now. A pair that spent its byte budget, or streams, waits in a ready queue: of those, so many have
+//!    anywhere; of a listener that all share, a reactor at a time is woken, and stands last in line after its turn. A short
+//!    read means drained, unless the event also spoke of urgent data or an error; if it spoke of an end, that is known now.
+//!    A pair that spent its byte budget, or streams, waits in a ready queue: of those, so many have
 //!    their turn that the others need not wait, and more each when there are no others.
 //! 8. Tokens carry a generation and an attempt; a stale event finds nothing.
-//! 9. A turn of the loop: poll, clock once, socket events, accepts, ready queue, timers, bytes to tell, the mailbox, a
-//!    part of a question, waiting clients, reports. The mailbox is read after the events, so that no update invalidates a
+//! 9. A turn of the loop: poll, clock once, socket events, accepts, ready queue, datagrams, timers, bytes to tell, the
+//!    mailbox, a part of a question, waiting clients, reports. The mailbox is read after the events, so that no update invalidates a
 //!    key of the batch.
 //! 10. Reports are hints: a full channel drops and counts them. The manager may stall or start afresh; the data plane
 //!     goes on with what it knows.
@@ -105,9 +106,10 @@
 //!     finding every deadline passed.
 //! 13. What several reactors count is added to when a connection comes, is established or ends, not at each of its
 //!     requests: the bytes of those that last are told together a moment later, or when they are many.
-//! 14. The one lock that reactors share is that of a part of a group's table of clients ([`model::sticky::StickyTable`]),
-//!     in services that ask for one: two or three times a connection, for a search and some stores, never two at a time,
-//!     never across a system call, and by others (who list or forget clients) for 64 places at a time.
+//! 14. Reactors share two kinds of locks, in services that ask for what they guard, each for a search and some stores,
+//!     never two at a time, never across a system call: that of a part of a group's table of clients
+//!     ([`model::sticky::StickyTable`]), two or three times a connection, and by others (who list or forget clients) for
+//!     64 places at a time; and that of a bucket of limited clients ([`model::clients::ClientTable`]), twice a connection.
 //! 15. What a host is asked is its group's business ([`model::check::Check`]), when it is asked the manager's: probes of
 //!     hosts are spread over their interval, bounded in number, and each on a socket of its own. A datagram that is lost
 //!     is no failure, and what answers elsewhere than at the host's own port says nothing of connects. A host that nobody

@@ -136,16 +136,7 @@ fn config(hosts: u32) -> Config {
         fall: 1,
         config_check: None,
     };
-    Config {
-        services: vec![service],
-        manager: rules,
-        log_file: None,
-        access_log: None,
-        status: None,
-        admin: None,
-        control: None,
-        acls: Vec::new(),
-    }
+    Config { services: vec![service], manager: rules, ..Config::blank() }
 }
 
 /// A client waits at each of so many services. Seconds to look for room for all of them.

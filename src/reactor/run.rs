@@ -1,4 +1,5 @@
-//! The loop: poll, clock once, socket events, accepts, ready queue, timers, waiting clients, reports, then the mailbox.
+//! The loop: poll, clock once, socket events, accepts, ready queue, datagrams, timers, the mailbox, waiting clients,
+//! reports.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -137,16 +137,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
     let denied =
         [1, 4, 7].map(|number| Rule { verdict: Verdict::Deny, net: Net::single(client(number).ip().unwrap()) });
     let acl = Acl { name: "one".into(), default: Verdict::Permit, rules: denied.into() };
-    Config {
-        services: vec![service],
-        manager,
-        log_file: None,
-        access_log: None,
-        status: None,
-        admin: None,
-        control: None,
-        acls: vec![acl],
-    }
+    Config { services: vec![service], manager, acls: vec![acl], ..Config::blank() }
 }
 
 /// Clients that there are.

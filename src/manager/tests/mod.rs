@@ -104,16 +104,7 @@ pub(in crate::manager) fn service(name: &str, groups: Vec<config::Group>) -> con
 }
 
 pub(in crate::manager) fn config(services: Vec<config::Service>) -> Config {
-    Config {
-        services,
-        manager: rules(),
-        log_file: None,
-        access_log: None,
-        status: None,
-        admin: None,
-        control: None,
-        acls: Vec::new(),
-    }
+    Config { services, manager: rules(), ..Config::blank() }
 }
 
 /// One service "web" with one group "g" of hosts on these ports.
